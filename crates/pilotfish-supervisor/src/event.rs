@@ -1,0 +1,495 @@
+//! What the supervisor is told (facts) and what it asks for (requests); the two never share a type.
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+use crate::{
+    calendar::Calendar,
+    spec::{Check, Occurrence, Process, Service, ServiceStatus, Spec, Watch},
+};
+
+/// Names one execution of a process or probe; never used twice.
+pub type RunId = u64;
+
+/// Names one request to the catalog; never used twice.
+pub type CallId = u64;
+
+/// Names somebody who waits for the outcome of a reload.
+pub type Ticket = u64;
+
+/// A fact that reaches the supervisor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Everything is in place; jobs may start. Comes first and once.
+    Booted,
+    /// Time has passed. Harmless when nothing is due.
+    TimePassed,
+    /// A process was started.
+    Spawned {
+        /// The run that asked for it.
+        run: RunId,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A process could not be started.
+    SpawnFailed {
+        /// The run that asked for it.
+        run: RunId,
+        /// Exit code a shell would give: 127 not found, 126 not executable.
+        code: u8,
+        /// Why, with the path.
+        reason: String,
+    },
+    /// The process of a run has exited.
+    Exited {
+        /// The run.
+        run: RunId,
+        /// How.
+        exit: Exit,
+        /// Whether processes that it started are still there; [`Event::Vacated`] follows when they are gone.
+        survivors: bool,
+    },
+    /// No process of a run is left.
+    Vacated {
+        /// The run.
+        run: RunId,
+    },
+    /// A built-in probe has its answer.
+    Probed {
+        /// The run that asked for it.
+        run: RunId,
+        /// Healthy, or why not.
+        result: Result<(), String>,
+    },
+    /// A calendar's minute has come.
+    CalendarDue {
+        /// The job.
+        job: String,
+    },
+    /// The supervisor received a signal.
+    Signalled(Signal),
+    /// Somebody asked for a reload.
+    ReloadRequested {
+        /// Who waits for the outcome; `None` for a signal.
+        ticket: Option<Ticket>,
+    },
+    /// The config was loaded.
+    Loaded(Result<alloc::boxed::Box<Spec>, String>),
+    /// Somebody asked for maintenance to begin or end.
+    MaintenanceRequested(bool),
+    /// A request to the catalog has its outcome.
+    CatalogAnswered {
+        /// The request.
+        call: CallId,
+        /// What became of it.
+        outcome: CallOutcome,
+    },
+    /// The catalog does not know a service any more that was registered.
+    ServiceMissing {
+        /// The service's id.
+        service: String,
+    },
+    /// A watch has an answer from a catalog with a leader.
+    Viewed {
+        /// The watch.
+        watch: String,
+        /// What it saw.
+        view: View,
+    },
+    /// A watch got no answer that can be believed.
+    ViewFailed {
+        /// The watch.
+        watch: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(u8),
+    /// This signal killed it.
+    Signal(u8),
+    /// The kernel killed it for want of memory (SIGKILL).
+    OutOfMemory,
+}
+
+impl Exit {
+    /// Whether it ended as it should.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Exit::Code(0))
+    }
+
+    /// The exit code that a container shows: 128+N for signal N, as shells do.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Signal(signal) => 128u8.saturating_add(signal),
+            Exit::OutOfMemory => 137,
+        }
+    }
+}
+
+/// A signal that the supervisor received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGHUP.
+    Hangup,
+    /// SIGUSR1.
+    User1,
+    /// SIGUSR2.
+    User2,
+    /// Any other; it is passed on to the main application.
+    Other(i32),
+}
+
+/// What a watch saw: its members, sorted by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The members, sorted, names unique.
+    pub members: Vec<Member>,
+    /// The catalog's index went backwards since the last answer: it may have lost its state (Consul docs, "Blocking Queries").
+    pub restarted: bool,
+}
+
+/// One healthy instance (`address:port`) or one key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// `address:port`, or the key.
+    pub name: String,
+    /// Anything else whose change may matter: tags and metadata, or the key's modification index.
+    pub definition: String,
+}
+
+/// A request that the supervisor makes; carrying it out never fails, its outcome is an [`Event`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Start a process in its own group. Answer: `Spawned` or `SpawnFailed`, then `Exited`.
+    Spawn {
+        /// Names it in every later event.
+        run: RunId,
+        /// What it is for.
+        label: Label,
+        /// What to execute.
+        process: Process,
+    },
+    /// Send a signal to the group of a run, if it still exists.
+    Signal {
+        /// The run.
+        run: RunId,
+        /// Signal number.
+        signal: i32,
+    },
+    /// SIGKILL everything that a run started, wherever it hides. Answer: `Exited` and `Vacated`, unless they came already.
+    KillTree {
+        /// The run.
+        run: RunId,
+    },
+    /// Ask a built-in probe. Answer: `Probed`.
+    Probe {
+        /// Names it in the answer.
+        run: RunId,
+        /// The job.
+        job: String,
+        /// What to ask; never [`Check::Exec`].
+        check: Check,
+        /// When to give up.
+        timeout: Duration,
+    },
+    /// Say `CalendarDue` at each time of the calendar, until told otherwise.
+    ArmCalendar {
+        /// The job.
+        job: String,
+        /// When.
+        calendar: Calendar,
+    },
+    /// Stop saying `CalendarDue`.
+    DisarmCalendar {
+        /// The job.
+        job: String,
+    },
+    /// Ask the catalog. Answer: `CatalogAnswered`.
+    Call {
+        /// Names it in the answer.
+        call: CallId,
+        /// What to ask.
+        request: Request,
+    },
+    /// Look out for the disappearance of a service from the agent at `address`, and say `ServiceMissing`; replaces an earlier guard.
+    Guard {
+        /// The service's id.
+        service: String,
+    },
+    /// Stop looking out.
+    Unguard {
+        /// The service's id.
+        service: String,
+    },
+    /// Begin to watch; replaces a watch of the same name. Answers: `Viewed` and `ViewFailed`.
+    Watch(Watch),
+    /// Stop watching.
+    Unwatch {
+        /// The watch.
+        watch: String,
+    },
+    /// Read, render and check the config again. Answer: `Loaded`.
+    Load,
+    /// Tell those who wait what became of their reload.
+    ReloadSettled {
+        /// Who waits.
+        tickets: Vec<Ticket>,
+        /// What became of it.
+        result: Result<(), String>,
+    },
+    /// Open the log file again.
+    ReopenLog,
+    /// Something worth telling: a log line, an event, a metric.
+    Notice(Notice),
+    /// Everything has ended: exit with this code.
+    Finish {
+        /// The container's exit code.
+        code: u8,
+    },
+}
+
+/// What a run is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The job.
+    pub job: String,
+    /// Which of its processes.
+    pub kind: RunKind,
+}
+
+/// Which of a job's processes a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunKind {
+    /// The job itself.
+    Job,
+    /// Its health check.
+    Check,
+}
+
+/// A request to the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Register a service with a TTL check of this status.
+    Register {
+        /// The service.
+        service: Service,
+        /// Status of the check.
+        status: ServiceStatus,
+    },
+    /// Renew a service's TTL check with this status.
+    Heartbeat {
+        /// The service's id.
+        service: String,
+        /// The status.
+        status: ServiceStatus,
+    },
+    /// Remove a service.
+    Deregister {
+        /// The service's id.
+        service: String,
+    },
+    /// Remove the registration that an agent left behind that is not ours any more.
+    RemoveTwin {
+        /// The service's id.
+        service: String,
+        /// The service's name.
+        name: String,
+        /// Address of the agent that holds the stale registration.
+        home: String,
+    },
+}
+
+/// What became of a request to the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// Done, by the agent at this address.
+    Done {
+        /// The agent's address.
+        address: String,
+    },
+    /// The catalog does not know the service.
+    Unknown,
+    /// Nobody could be asked; nothing is known.
+    Unreachable {
+        /// The connection was refused: nobody listens there, and a quick retry costs nothing.
+        refused: bool,
+        /// Why.
+        reason: String,
+    },
+    /// The catalog said no (a wrong token, an invalid definition).
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// An occurrence, as jobs saw it.
+    Occurred(Occurrence),
+    /// A process was started.
+    Started {
+        /// What it is for.
+        label: Label,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A process could not be started.
+    NotStarted {
+        /// What it was for.
+        label: Label,
+        /// Why.
+        reason: String,
+    },
+    /// A process ended.
+    Ended {
+        /// What it was for.
+        label: Label,
+        /// Its process id, if it was started.
+        pid: Option<u32>,
+        /// How.
+        exit: Exit,
+        /// For how long it ran.
+        lasted: Duration,
+    },
+    /// A process was killed because it took too long.
+    TimedOut {
+        /// What it was for.
+        label: Label,
+        /// The limit it exceeded.
+        limit: Duration,
+    },
+    /// A process did not stop on SIGTERM and was killed.
+    KilledAfterGrace {
+        /// What it was for.
+        label: Label,
+    },
+    /// A process could not even be killed and is left behind.
+    Abandoned {
+        /// What it was for.
+        label: Label,
+    },
+    /// Processes that a run left behind were killed.
+    SurvivorsKilled {
+        /// What it was for.
+        label: Label,
+    },
+    /// A process will be started again.
+    Restarting {
+        /// The job.
+        job: String,
+        /// After this wait.
+        wait: Duration,
+    },
+    /// A periodic run was left out because the one before still runs.
+    Overrun {
+        /// The job.
+        job: String,
+    },
+    /// A health check failed.
+    CheckFailed {
+        /// The job.
+        job: String,
+        /// Why.
+        reason: String,
+        /// Within the start-up grace, so that it does not count.
+        in_grace: bool,
+    },
+    /// A service was registered, or the catalog confirms it after a failure.
+    Registered {
+        /// Its id.
+        service: String,
+        /// The agent's address.
+        address: String,
+    },
+    /// A service was removed from the catalog.
+    Deregistered {
+        /// Its id.
+        service: String,
+    },
+    /// The catalog lost a service; it is registered again.
+    RegistrationLost {
+        /// Its id.
+        service: String,
+    },
+    /// A registration that was left behind on another agent is removed.
+    TwinRemoved {
+        /// Its id.
+        service: String,
+        /// The other agent's address.
+        home: String,
+    },
+    /// A request to the catalog failed and will be repeated; told once for each reason in a row.
+    CatalogFailed {
+        /// The service's id.
+        service: String,
+        /// Why.
+        reason: String,
+    },
+    /// A watch has no believable answer and keeps its last view.
+    WatchFailed {
+        /// The watch.
+        watch: String,
+        /// Why.
+        reason: String,
+    },
+    /// A watch has answers again.
+    WatchRecovered {
+        /// The watch.
+        watch: String,
+    },
+    /// A restarted catalog shows less than before; the last view is kept for a while.
+    ViewHeld {
+        /// The watch.
+        watch: String,
+    },
+    /// A new config is in force.
+    Reloaded {
+        /// Jobs and watches that were touched.
+        touched: Vec<String>,
+    },
+    /// A new config was refused; the old one stays in force.
+    ReloadRefused {
+        /// Why.
+        reason: String,
+    },
+    /// A new config was taken back.
+    RolledBack {
+        /// Why.
+        reason: String,
+    },
+    /// A changed command of the main application takes effect at the next start only.
+    MainUnchanged {
+        /// The job.
+        job: String,
+    },
+    /// The supervisor stops everything.
+    StopBegun {
+        /// Why.
+        reason: StopReason,
+    },
+    /// Maintenance began or ended.
+    Maintenance(bool),
+}
+
+/// Why the supervisor stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// SIGTERM or SIGINT.
+    Signal,
+    /// The main application is complete.
+    MainComplete(String),
+    /// A job with `onFailure: exit` failed.
+    JobFailed(String),
+    /// Nothing is left to run.
+    AllComplete,
+}

@@ -1,0 +1,393 @@
+//! Keeping one service registered: what is wanted, what the catalog is known to hold, and the next request that closes the gap.
+//!
+//! At most one request per service is under way, so that a slow catalog sees no pile of heartbeats. The catalog may be away, come back
+//! empty, or a different agent may answer: each answer only changes what is known, and the gap is closed again.
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+
+use crate::{
+    event::{CallId, CallOutcome, Effect, Notice, Request},
+    output::Output,
+    spec::{Service, ServiceStatus},
+    time::Time,
+};
+
+/// First wait after a failed request.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+
+/// Longest wait when nobody listens: asking again costs next to nothing, and a catalog that returns is noticed within a second.
+const RETRY_MAX_REFUSED: Duration = Duration::from_millis(700);
+
+/// Longest wait when the catalog suffers, so that it is not made worse.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Most stale registrations that are remembered for removal; more agents than this do not die in a row.
+const TWINS_MAX: usize = 16;
+
+/// The registration of one service.
+#[derive(Clone, Debug)]
+pub(crate) struct Registration {
+    pub(crate) service: Service,
+    wanted: Option<ServiceStatus>,
+    known: Known,
+    /// The status is to be sent although the service is registered.
+    beat_due: bool,
+    in_flight: Option<(CallId, Kind)>,
+    retry: Retry,
+    /// How often in a row the catalog has forgotten the service, without a heartbeat that it took in between.
+    forgotten: u32,
+    /// What was told of the catalog's failure: it is not told again with every retry.
+    complaint: Option<String>,
+    /// The agent that holds the registration.
+    pub(crate) home: Option<String>,
+    twins: Vec<Twin>,
+    pub(crate) last_beat: Option<Time>,
+    /// The definition has changed since the last `Register` was sent.
+    redefined: bool,
+    /// The job ends: what is registered is kept alive until it is withdrawn, but nothing is registered any more.
+    closed: bool,
+}
+
+/// What the catalog holds, as far as we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Absent,
+    Present,
+    /// A request has failed half-way, or the definition has changed since.
+    Unsure,
+}
+
+/// Which request is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Register,
+    Heartbeat,
+    Deregister,
+}
+
+/// A registration that an earlier agent still holds.
+#[derive(Clone, Debug)]
+struct Twin {
+    home: String,
+    in_flight: Option<CallId>,
+    retry: Retry,
+}
+
+/// When a failed request is repeated.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retry {
+    failures: u32,
+    at: Option<Time>,
+}
+
+impl Registration {
+    pub(crate) fn new(service: Service) -> Registration {
+        Registration {
+            service,
+            wanted: None,
+            known: Known::Absent,
+            beat_due: false,
+            in_flight: None,
+            retry: Retry::default(),
+            forgotten: 0,
+            complaint: None,
+            home: None,
+            twins: Vec::new(),
+            last_beat: None,
+            redefined: false,
+            closed: false,
+        }
+    }
+
+    /// Another service in the place of `old`, with the status that was wanted for that.
+    pub(crate) fn in_place_of(old: &Registration, service: Service) -> Registration {
+        Registration { wanted: old.wanted, ..Registration::new(service) }
+    }
+
+    /// The service shall be registered with this status, and the catalog be told so again even if it knows.
+    pub(crate) fn beat(&mut self, out: &mut Output, status: ServiceStatus) {
+        self.wanted = Some(status);
+        self.beat_due = true;
+        self.advance(out);
+    }
+
+    /// Its job ends: the service shall not be registered anew.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// The service shall be kept by another job.
+    pub(crate) fn reopen(&mut self) {
+        self.closed = false;
+    }
+
+    /// The service went down: if it is registered, the catalog is told at once instead of when the TTL has passed.
+    pub(crate) fn fail(&mut self, out: &mut Output) {
+        if self.wanted.is_some() {
+            self.beat(out, ServiceStatus::Critical);
+        }
+    }
+
+    /// A health check failed. That sends nothing, the TTL expires by itself; but what could not be sent yet is not sent any more, and a catalog
+    /// that has to be told anew is not told that the service is well.
+    pub(crate) fn doubt(&mut self) {
+        self.beat_due = false;
+        self.wanted = self.wanted.map(|_| ServiceStatus::Critical);
+    }
+
+    /// The service shall not be registered any more. That is tried at once, whatever failed before: there may be no time to wait.
+    pub(crate) fn withdraw(&mut self, out: &mut Output) {
+        if self.wanted.take().is_some() {
+            self.retry.at = None;
+            for twin in &mut self.twins {
+                twin.retry.at = None;
+            }
+        }
+        self.beat_due = false;
+        self.advance(out);
+    }
+
+    /// The service's definition has changed.
+    pub(crate) fn redefine(&mut self, out: &mut Output, service: Service) {
+        if self.service != service {
+            self.service = service;
+            self.redefined = true;
+            if self.known == Known::Present {
+                self.known = Known::Unsure;
+            }
+            self.advance(out);
+        }
+    }
+
+    /// The catalog has lost the service. One that was not healthy is left alone until it is: the catalog may have removed it for that.
+    pub(crate) fn missing(&mut self, out: &mut Output) {
+        // One that is being withdrawn is missed by nobody.
+        if self.known != Known::Present || self.wanted.is_none() {
+            return;
+        }
+        self.known = Known::Absent;
+        out.notice(Notice::RegistrationLost { service: self.service.id.clone() });
+        if self.wanted == Some(ServiceStatus::Critical) {
+            self.wanted = None;
+        }
+        self.advance(out);
+    }
+
+    /// Nothing is left to do that a stopping supervisor should wait for.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        let twins_asked = self.twins.iter().any(|twin| twin.in_flight.is_some());
+        self.wanted.is_none() && self.known == Known::Absent && self.in_flight.is_none() && !twins_asked
+    }
+
+    /// Whether the catalog is known to hold the service.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.known == Known::Present
+    }
+
+    pub(crate) fn owns(&self, call: CallId) -> bool {
+        self.in_flight.is_some_and(|(id, _)| id == call) || self.twins.iter().any(|twin| twin.in_flight == Some(call))
+    }
+
+    pub(crate) fn answered(&mut self, out: &mut Output, call: CallId, outcome: CallOutcome) {
+        match self.in_flight {
+            Some((id, kind)) if id == call => {
+                self.in_flight = None;
+                self.own_answered(out, kind, outcome);
+            }
+            _ => self.twin_answered(out, call, outcome),
+        }
+        self.advance(out);
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let own = self.retry.at.filter(|_| self.in_flight.is_none() && self.next_kind().is_some());
+        let twins = self.twins.iter().filter(|twin| twin.in_flight.is_none()).filter_map(|twin| twin.retry.at);
+        own.into_iter().chain(twins).min()
+    }
+
+    pub(crate) fn time_passed(&mut self, out: &mut Output) {
+        self.advance(out);
+    }
+
+    /// Sends the next request, unless one is under way or its time has not come.
+    fn advance(&mut self, out: &mut Output) {
+        for twin in &mut self.twins {
+            twin.advance(out, &self.service);
+        }
+        if self.in_flight.is_some() || self.retry.is_waiting(out.now) {
+            return;
+        }
+        let Some(kind) = self.next_kind() else { return };
+        let status = self.wanted.unwrap_or(ServiceStatus::Critical);
+        let call = out.call(match kind {
+            Kind::Register => Request::Register { service: self.service.clone(), status },
+            Kind::Heartbeat => Request::Heartbeat { service: self.service.id.clone(), status },
+            Kind::Deregister => Request::Deregister { service: self.service.id.clone() },
+        });
+        match kind {
+            Kind::Register => self.redefined = false,
+            Kind::Heartbeat => self.beat_due = false,
+            Kind::Deregister => {}
+        }
+        self.in_flight = Some((call, kind));
+    }
+
+    /// Which request closes the gap between what is wanted and what is known.
+    fn next_kind(&self) -> Option<Kind> {
+        match (self.wanted, self.known) {
+            (Some(_), Known::Absent | Known::Unsure) => (!self.closed).then_some(Kind::Register),
+            (Some(_), Known::Present) => self.beat_due.then_some(Kind::Heartbeat),
+            (None, Known::Present | Known::Unsure) => Some(Kind::Deregister),
+            (None, Known::Absent) => None,
+        }
+    }
+
+    fn own_answered(&mut self, out: &mut Output, kind: Kind, outcome: CallOutcome) {
+        match outcome {
+            CallOutcome::Done { address } => self.done(out, kind, address),
+            CallOutcome::Unknown => self.unknown(out, kind),
+            CallOutcome::Unreachable { refused, reason } => {
+                if kind != Kind::Heartbeat {
+                    self.known = Known::Unsure;
+                }
+                self.beat_due |= kind == Kind::Heartbeat && self.wanted.is_some();
+                self.failed(out, if refused { RETRY_MAX_REFUSED } else { RETRY_MAX }, reason);
+            }
+            CallOutcome::Refused { reason } => {
+                self.beat_due |= kind == Kind::Heartbeat && self.wanted.is_some();
+                self.failed(out, RETRY_MAX, reason);
+            }
+        }
+    }
+
+    fn done(&mut self, out: &mut Output, kind: Kind, address: String) {
+        match kind {
+            Kind::Deregister => {
+                self.retry = Retry::default();
+                if let Some(home) = self.home.take() {
+                    self.leave_behind(home, &address);
+                }
+                self.gone(out);
+            }
+            Kind::Register => {
+                self.complaint = None;
+                out.notice(Notice::Registered { service: self.service.id.clone(), address: address.clone() });
+                self.known = if self.redefined { Known::Unsure } else { Known::Present };
+                // An agent that knew the check already keeps its old status: the status is sent once more.
+                self.beat_due = true;
+                self.settle_home(out, address);
+            }
+            Kind::Heartbeat => {
+                self.retry = Retry::default();
+                self.forgotten = 0;
+                self.last_beat = Some(out.now);
+                if self.complaint.take().is_some() {
+                    out.notice(Notice::Registered { service: self.service.id.clone(), address: address.clone() });
+                }
+                if self.home.as_ref() != Some(&address) {
+                    self.settle_home(out, address);
+                }
+            }
+        }
+    }
+
+    /// The agent that answered is the registration's home now; what another one holds is a stale twin.
+    fn settle_home(&mut self, out: &mut Output, address: String) {
+        self.twins.retain(|twin| twin.home != address || twin.in_flight.is_some());
+        if let Some(old) = self.home.replace(address.clone()) {
+            self.leave_behind(old, &address);
+        }
+        out.push(Effect::Guard { service: self.service.id.clone() });
+    }
+
+    /// What `old` holds is to be removed, unless it is the agent that has just answered.
+    fn leave_behind(&mut self, old: String, answered: &str) {
+        let remembered = self.twins.iter().any(|twin| twin.home == old);
+        if old != answered && !remembered && self.twins.len() < TWINS_MAX {
+            self.twins.push(Twin { home: old, in_flight: None, retry: Retry::default() });
+        }
+    }
+
+    fn unknown(&mut self, out: &mut Output, kind: Kind) {
+        if kind == Kind::Deregister {
+            return self.gone(out);
+        }
+        if kind == Kind::Heartbeat {
+            out.notice(Notice::RegistrationLost { service: self.service.id.clone() });
+        }
+        self.known = Known::Absent;
+        // The first time the service is registered at once, also when the catalog was away before; one that forgets it again and again is
+        // not hammered.
+        self.forgotten = self.forgotten.saturating_add(1);
+        self.retry.failures = self.forgotten;
+        self.retry.at = (self.forgotten > 1).then(|| self.retry.next(out, RETRY_MAX));
+    }
+
+    fn gone(&mut self, out: &mut Output) {
+        self.complaint = None;
+        self.known = Known::Absent;
+        self.home = None;
+        out.push(Effect::Unguard { service: self.service.id.clone() });
+        out.notice(Notice::Deregistered { service: self.service.id.clone() });
+    }
+
+    fn failed(&mut self, out: &mut Output, max: Duration, reason: String) {
+        self.retry.failures = self.retry.failures.saturating_add(1);
+        self.retry.at = Some(self.retry.next(out, max));
+        if self.complaint.as_ref() != Some(&reason) {
+            self.complaint = Some(reason.clone());
+            out.notice(Notice::CatalogFailed { service: self.service.id.clone(), reason });
+        }
+    }
+
+    fn twin_answered(&mut self, out: &mut Output, call: CallId, outcome: CallOutcome) {
+        let Some(index) = self.twins.iter().position(|twin| twin.in_flight == Some(call)) else { return };
+        if self.home.as_ref() == Some(&self.twins[index].home) {
+            // The service has come back to that agent while its removal was under way: that may have hit what is wanted there.
+            self.twins.remove(index);
+            if self.known == Known::Present {
+                self.known = Known::Unsure;
+            }
+            return;
+        }
+        match outcome {
+            CallOutcome::Done { .. } | CallOutcome::Unknown => {
+                let twin = self.twins.remove(index);
+                out.notice(Notice::TwinRemoved { service: self.service.id.clone(), home: twin.home });
+            }
+            CallOutcome::Unreachable { .. } | CallOutcome::Refused { .. } => {
+                let twin = &mut self.twins[index];
+                twin.in_flight = None;
+                twin.retry.failures = twin.retry.failures.saturating_add(1);
+                twin.retry.at = Some(twin.retry.next(out, RETRY_MAX));
+            }
+        }
+    }
+}
+
+impl Twin {
+    fn advance(&mut self, out: &mut Output, service: &Service) {
+        if self.in_flight.is_none() && !self.retry.is_waiting(out.now) {
+            self.in_flight = Some(out.call(Request::RemoveTwin {
+                service: service.id.clone(),
+                name: service.name.clone(),
+                home: self.home.clone(),
+            }));
+        }
+    }
+}
+
+impl Retry {
+    fn is_waiting(&self, now: Time) -> bool {
+        self.at.is_some_and(|at| at > now)
+    }
+
+    /// Doubling up to `max`, and of that a random part between a half and the whole: many supervisors must not return in step.
+    fn next(&self, out: &mut Output, max: Duration) -> Time {
+        let doublings = self.failures.saturating_sub(1).min(16);
+        let whole = RETRY_FIRST.saturating_mul(1 << doublings).min(max);
+        let permille = 500 + (out.random() % 501) as u32;
+        out.now.after(whole * permille / 1000)
+    }
+}

@@ -1,0 +1,213 @@
+//! Keeping services registered, whatever the catalog does.
+
+use pilotfish_supervisor::*;
+
+use crate::{model::*, specs::*};
+
+fn web() -> Spec {
+    spec(vec![Job { main: true, ..advertised("main") }])
+}
+
+fn healthy_world() -> World {
+    let mut world = World::booted(web(), &[]);
+    world.run(7_000);
+    world
+}
+
+#[test]
+fn the_first_passing_check_registers_and_each_one_beats() {
+    let mut world = healthy_world();
+    world.order(&["register main Passing", "beat main Passing"]);
+    world.run(10_000);
+    assert_eq!((world.count("register main Passing"), world.count("beat main Passing")), (1, 4));
+}
+
+#[test]
+fn an_initial_status_registers_at_once_and_again_after_maintenance() {
+    let mut web = web();
+    web.jobs[0].service.as_mut().expect("advertised").initial_status = Some(ServiceStatus::Warning);
+    let mut world = World::booted(web, &[]);
+    world.checks.insert("main".into(), Script::task(5, 1));
+    world.run(10);
+    assert_eq!(world.at("register main Warning"), 0);
+    world.event(Event::MaintenanceRequested(true));
+    world.run(100);
+    assert_eq!(world.count("deregister main"), 1);
+    world.event(Event::MaintenanceRequested(false));
+    world.run(100);
+    assert_eq!(world.count("register main Warning"), 2);
+}
+
+#[test]
+fn a_failing_check_sends_nothing() {
+    let mut world = healthy_world();
+    world.checks.insert("main".into(), Script::task(5, 1));
+    let calls = world.calls.len();
+    world.run(60_000);
+    assert_eq!(world.calls.len(), calls);
+}
+
+#[test]
+fn an_exit_is_told_at_once_and_the_restart_makes_it_pass_again() {
+    let mut web = web();
+    web.jobs[0].restarts = Restarts::Unlimited;
+    let mut world = World::booted(web, &[("main", Script::task(12_000, 1))]);
+    world.run(15_000);
+    assert_eq!(world.at("beat main Critical"), 12_000);
+    assert_eq!(world.held["10.0.0.1:8500"]["main"], ServiceStatus::Passing);
+    assert_eq!(world.count("deregister main"), 0);
+}
+
+#[test]
+fn a_lost_registration_is_made_again() {
+    let mut world = healthy_world();
+    world.held.clear();
+    world.event(Event::ServiceMissing { service: "main".into() });
+    world.run(10);
+    assert_eq!(world.count("register main Passing"), 2);
+    world.held.clear();
+    world.run(6_000);
+    assert_eq!((world.count("unknown main"), world.count("lost main")), (1, 2));
+    assert_eq!(world.count("register main Passing"), 3, "also when only a heartbeat finds out");
+}
+
+#[test]
+fn one_that_is_lost_in_an_outage_is_made_again_as_soon_as_the_catalog_says_so() {
+    let mut world = healthy_world();
+    world.catalog = Catalog::Away { refused: true };
+    world.run(60_000);
+    world.held.clear();
+    world.catalog = Catalog::Up;
+    world.run(1_000);
+    assert_eq!(world.count("register main Passing"), 2);
+}
+
+#[test]
+fn an_outage_is_told_once_and_so_is_its_end() {
+    let mut world = healthy_world();
+    let told = |world: &World| (world.count("catalog failed main"), world.count("registered main"));
+    assert_eq!(told(&world), (0, 1));
+    world.catalog = Catalog::Away { refused: true };
+    world.run(60_000);
+    assert_eq!(told(&world), (1, 1));
+    world.catalog = Catalog::Up;
+    world.run(10_000);
+    assert_eq!(told(&world), (1, 2));
+}
+
+#[test]
+fn one_that_is_being_withdrawn_is_missed_by_nobody() {
+    let mut world = healthy_world();
+    world.catalog = Catalog::Silent;
+    world.event(Event::MaintenanceRequested(true));
+    world.event(Event::ServiceMissing { service: "main".into() });
+    world.run(100);
+    assert_eq!(world.count("lost main"), 0);
+}
+
+#[test]
+fn an_unhealthy_service_is_not_registered_as_passing() {
+    let mut world = healthy_world();
+    world.checks.insert("main".into(), Script::task(5, 1));
+    world.run(10_000);
+    world.held.clear();
+    world.event(Event::ServiceMissing { service: "main".into() });
+    world.run(10_000);
+    assert_eq!(world.count("register main Passing"), 1, "it was lost while unhealthy");
+
+    let mut world = healthy_world();
+    world.catalog = Catalog::Away { refused: true };
+    world.run(5_000);
+    world.checks.insert("main".into(), Script::task(5, 1));
+    world.run(10_000);
+    let beats = world.count("beat main Passing");
+    world.catalog = Catalog::Up;
+    world.run(10_000);
+    assert_eq!(world.count("beat main Passing"), beats, "and no old heartbeat reaches the catalog late");
+}
+
+#[test]
+fn a_catalog_that_returns_has_the_service_within_a_second() {
+    let mut world = World::booted(web(), &[]);
+    world.catalog = Catalog::Away { refused: true };
+    world.run(60_000);
+    assert_eq!(world.count("start main"), 1);
+    world.catalog = Catalog::Up;
+    world.run(1_000);
+    assert_eq!(world.count("register main Passing"), 1);
+}
+
+#[test]
+fn retries_back_off_to_five_seconds() {
+    for catalog in [Catalog::Away { refused: false }, Catalog::Denies] {
+        let mut world = World::booted(web(), &[]);
+        world.catalog = catalog;
+        world.run(600_000);
+        let calls = world.calls.len();
+        assert!((120..260).contains(&calls), "{calls} calls in ten minutes");
+    }
+}
+
+#[test]
+fn another_agent_takes_over_and_no_twin_is_left() {
+    let mut world = healthy_world();
+    world.agent = "10.0.0.2:8500";
+    world.run(6_000);
+    assert_eq!(world.count("remove twin main at 10.0.0.1:8500"), 1);
+    assert!(world.held["10.0.0.1:8500"].is_empty() && world.held["10.0.0.2:8500"].contains_key("main"));
+}
+
+#[test]
+fn a_service_that_returns_to_an_agent_survives_its_own_removal() {
+    let mut world = healthy_world();
+    world.agent = "10.0.0.2:8500";
+    world.latency = secs(4);
+    world.run(20_000);
+    world.agent = "10.0.0.1:8500";
+    world.run(60_000);
+    world.latency = ms(2);
+    world.run(20_000);
+    assert!(
+        world.held["10.0.0.1:8500"].contains_key("main") && world.held["10.0.0.2:8500"].is_empty(),
+        "{}",
+        world.told()
+    );
+}
+
+#[test]
+fn a_registration_under_way_when_it_is_withdrawn_is_taken_back() {
+    let mut world = World::booted(web(), &[]);
+    world.latency = secs(2);
+    world.run(1_500);
+    world.event(Event::MaintenanceRequested(true));
+    world.run(10_000);
+    assert_eq!((world.count("register main Passing"), world.count("deregister main")), (1, 1));
+    assert!(world.held["10.0.0.1:8500"].is_empty());
+}
+
+#[test]
+fn a_stop_tries_to_deregister_at_once_whatever_failed_before() {
+    let mut world = healthy_world();
+    world.catalog = Catalog::Away { refused: false };
+    world.run(60_000);
+    world.catalog = Catalog::Up;
+    world.term();
+    world.run_to_end();
+    world.order(&["deregister main", "term main"]);
+}
+
+#[test]
+fn maintenance_withdraws_and_asks_nothing_until_it_ends() {
+    let mut world = World::new(web());
+    world.event(Event::MaintenanceRequested(true));
+    world.event(Event::Booted);
+    world.run(30_000);
+    assert_eq!((world.calls.len(), world.count("start main"), world.count("main Healthy")), (0, 1, 0));
+    world.event(Event::MaintenanceRequested(false));
+    world.run(100);
+    assert_eq!(world.count("register main Passing"), 1, "at once, not an interval later");
+    world.event(Event::MaintenanceRequested(true));
+    world.run(30_000);
+    world.order(&["EnterMaintenance"]);
+    assert!(world.held["10.0.0.1:8500"].is_empty());
+}

@@ -1,0 +1,12 @@
+//! What the supervisor decides, tried in a model world: no process, no catalog, no clock.
+
+mod catalog;
+mod jobs;
+mod life;
+mod model;
+
+mod random;
+mod reload;
+mod specs;
+mod stop;
+mod watches;

@@ -1,0 +1,290 @@
+//! Every short sequence of events for a few small specifications, and long random ones for random specifications: no step may break an
+//! invariant of the model, and once all faults are over a stop must end.
+
+use pilotfish_supervisor::*;
+use proptest::{prelude::*, test_runner::RngSeed};
+
+use crate::{model::*, specs::*};
+
+/// How long a stop may take, in model time, once nothing misbehaves: hooks of random specifications are limited to 30 s.
+const STOP_LIMIT: core::time::Duration = secs(120);
+
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Exit(usize, Exit, bool),
+    Answer(usize, usize),
+    Wait,
+    Stop,
+    Hangup,
+    Reload,
+    Maintenance,
+    View(&'static [&'static str]),
+    Missing,
+}
+
+fn moves(world: &World) -> Vec<Move> {
+    let mut moves = vec![
+        Move::Stop,
+        Move::Hangup,
+        Move::Reload,
+        Move::Maintenance,
+        Move::View(&["a"]),
+        Move::View(&[]),
+        Move::Missing,
+    ];
+    for index in 0..world.alive().len() {
+        moves.extend([Move::Exit(index, Exit::Code(0), false), Move::Exit(index, Exit::Code(1), true)]);
+    }
+    for index in 0..world.open_calls().len() {
+        moves.extend((0..4).map(|outcome| Move::Answer(index, outcome)));
+    }
+    moves.extend(world.supervisor.deadline().map(|_| Move::Wait));
+    moves
+}
+
+fn make(world: &mut World, step: Move, other: &Spec) {
+    match step {
+        Move::Exit(index, exit, survivors) => match world.alive().get(index) {
+            Some((run, true)) => world.exit_now(*run, exit, survivors),
+            Some((run, false)) => world.later(ms(0), Event::Vacated { run: *run }),
+            None => {}
+        },
+        Move::Answer(index, outcome) => {
+            let Some(call) = world.open_calls().get(index).copied() else { return };
+            let address = |text: &str| CallOutcome::Done { address: text.into() };
+            world.answer(
+                call,
+                match outcome {
+                    0 => address("a"),
+                    1 => address("b"),
+                    2 => CallOutcome::Unknown,
+                    _ => CallOutcome::Unreachable { refused: false, reason: "away".into() },
+                },
+            );
+        }
+        Move::Wait => {
+            if let Some(deadline) = world.supervisor.deadline() {
+                world.run_until(deadline);
+            }
+        }
+        Move::Stop => world.term(),
+        Move::Hangup => world.event(Event::Signalled(Signal::Hangup)),
+        Move::Reload => {
+            let ticket = world.tickets.len() as Ticket;
+            world.tickets.push(ticket);
+            world.reload(ticket, other.clone());
+        }
+        Move::Maintenance => {
+            let on = !world.supervisor.status(world.now).maintenance;
+            world.event(Event::MaintenanceRequested(on));
+        }
+        Move::View(members) => world.view("db", members),
+        Move::Missing => world.event(Event::ServiceMissing { service: "web".into() }),
+    }
+    world.run(0);
+}
+
+/// Whatever happened: when nothing misbehaves any more, a stop ends, and everybody who waits has an answer.
+fn must_end(mut world: World) {
+    if world.finished.is_none() {
+        world.heal();
+        world.term();
+        let took = world.run_to_end();
+        assert!(took <= STOP_LIMIT, "{took:?}\n{}", world.told());
+    }
+    for ticket in &world.tickets {
+        assert!(world.settled.contains_key(ticket), "ticket {ticket} was never answered\n{}", world.told());
+    }
+}
+
+fn explore(world: &World, other: &Spec, depth: usize) {
+    must_end(world.clone());
+    if depth == 0 || world.finished.is_some() {
+        return;
+    }
+    for step in moves(world) {
+        let mut next = world.clone();
+        make(&mut next, step, other);
+        explore(&next, other, depth - 1);
+    }
+}
+
+fn explored(jobs: Vec<Job>, other: Vec<Job>, depth: usize) {
+    let watches = vec![watch("db")];
+    let mut world = World::new(Spec { watches: watches.clone(), ..spec(jobs.clone()) });
+    world.catalog = Catalog::Silent;
+    for job in jobs.iter().chain(&other) {
+        world.scripts.insert(job.name.clone(), Script::STUBBORN);
+        world.checks.insert(job.name.clone(), Script::STUBBORN);
+    }
+    world.event(Event::Booted);
+    world.run(0);
+    explore(&world, &Spec { watches, ..spec(other) }, depth);
+}
+
+#[test]
+fn all_short_histories_of_a_service_with_hooks() {
+    let web = Job { main: true, ..advertised("web") };
+    let jobs =
+        vec![web, once("pre", of("web", JobOccurrence::Stopping)), once("post", of("web", JobOccurrence::Stopped))];
+    explored(jobs.clone(), jobs[..2].to_vec(), 4);
+}
+
+#[test]
+fn all_short_histories_of_a_restarting_service_that_is_replaced() {
+    let web = Job { restarts: Restarts::Unlimited, ..advertised("web") };
+    let mut replaced = web.clone();
+    replaced.process.as_mut().expect("it has one").argv.push("-v".into());
+    explored(vec![web], vec![replaced], 4);
+}
+
+#[test]
+fn all_short_histories_of_a_handler_beside_main() {
+    let hook = each("hook", changed("db"));
+    explored(vec![main_job(), hook.clone()], vec![main_job(), each("hook", Occurrence::Hangup), hook_on_stop()], 4);
+}
+
+#[test]
+fn all_short_histories_of_two_jobs_that_need_one_another() {
+    let client = Job { on_failure: OnFailure::Exit, ..once("client", of("web", JobOccurrence::Healthy)) };
+    explored(vec![advertised("web"), client.clone()], vec![client], 4);
+}
+
+fn hook_on_stop() -> Job {
+    once("bye", Occurrence::Shutdown)
+}
+
+/// Reads choices from bytes, so that a failing case shrinks to few and small ones.
+struct Choices<'a>(std::slice::Iter<'a, u8>);
+
+impl Choices<'_> {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0.next().map_or(0, |byte| usize::from(*byte) % limit)
+    }
+
+    fn flag(&mut self) -> bool {
+        self.below(2) == 1
+    }
+}
+
+const NAMES: [&str; 4] = ["web", "db", "x", "y"];
+
+fn random_trigger(choices: &mut Choices<'_>) -> Occurrence {
+    use JobOccurrence::{ExitFailed, ExitSuccess, Healthy, Started, Stopped, Stopping, Unhealthy};
+    let name = NAMES[choices.below(4)];
+    match choices.below(13) {
+        0..4 => Occurrence::Startup,
+        4 => Occurrence::Shutdown,
+        5 => Occurrence::Hangup,
+        6 => changed("db"),
+        other => of(name, [ExitFailed, ExitSuccess, Healthy, Started, Stopped, Stopping, Unhealthy][other % 7]),
+    }
+}
+
+fn random_job(name: &str, choices: &mut Choices<'_>) -> Job {
+    let mut job = if choices.flag() { advertised(name) } else { job(name) };
+    let times = if choices.flag() { Times::Each } else { Times::Once };
+    let triggers: Vec<Occurrence> = (0..=choices.below(2)).map(|_| random_trigger(choices)).collect();
+    let condition = Condition {
+        triggers,
+        quantifier: if choices.flag() { Quantifier::All } else { Quantifier::Any },
+        times,
+        timeout: choices.flag().then_some(secs(20)),
+        hold_back: (choices.below(4) == 1).then(|| HoldBack { until: vec![random_trigger(choices)], at_most: secs(3) }),
+    };
+    job.start = if choices.below(5) == 1 { Start::Every(secs(2)) } else { Start::On(condition) };
+    job.after = (choices.below(5) == 1).then(|| random_trigger(choices));
+    job.restarts = [Restarts::Limited(0), Restarts::Limited(2), Restarts::Unlimited][choices.below(3)];
+    job.on_failure = [OnFailure::Ignore, OnFailure::Restart, OnFailure::Exit][choices.below(3)];
+    job.timeout = (choices.flag() || waits_for_end(&job)).then_some(secs(30));
+    job.stopping_timeout = choices.flag().then_some(secs(2));
+    if choices.below(6) == 1 {
+        job.process = None;
+    }
+    job
+}
+
+fn random_spec(choices: &mut Choices<'_>) -> Spec {
+    let count = 1 + choices.below(4);
+    let mut jobs: Vec<Job> = NAMES[..count].iter().map(|name| random_job(name, choices)).collect();
+    jobs[0].main = choices.flag();
+    Spec { watches: if choices.flag() { vec![watch("db")] } else { vec![] }, ..spec(jobs) }
+}
+
+fn random_script(choices: &mut Choices<'_>) -> Script {
+    match choices.below(7) {
+        0 | 1 => Script::DAEMON,
+        2 => Script::STUBBORN,
+        3 => Script::task(1 + choices.below(200) as u64 * 20, choices.below(2) as u8),
+        4 => Script { unspawnable: Some(127), ..Script::DAEMON },
+        5 => Script { survivors: Some(secs(choices.below(9) as u64)), ..Script::task(500, 0) },
+        _ => Script { unkillable: true, ..Script::STUBBORN },
+    }
+}
+
+fn nonsense(world: &mut World, choices: &mut Choices<'_>) {
+    let gone = (0..1_000).find(|run| world.alive().iter().all(|(alive, _)| alive != run)).unwrap_or(7_000);
+    let run = if choices.flag() { 1_000_000 } else { gone };
+    world.event(match choices.below(9) {
+        0 => Event::Spawned { run, pid: 1 },
+        1 => Event::SpawnFailed { run: 1_000_000, code: 127, reason: "none".into() },
+        2 => Event::Exited { run: 1_000_000, exit: Exit::Code(0), survivors: choices.flag() },
+        3 => Event::Vacated { run },
+        4 => Event::Probed { run, result: Ok(()) },
+        5 => Event::CatalogAnswered { call: run, outcome: CallOutcome::Unknown },
+        6 => Event::Loaded(Err("nobody asked".into())),
+        7 => Event::Booted,
+        _ => Event::CalendarDue { job: NAMES[choices.below(4)].into() },
+    });
+}
+
+fn random_step(world: &mut World, choices: &mut Choices<'_>) {
+    match choices.below(12) {
+        0..3 => world.run(choices.below(256) as u64 * 20),
+        3 => {
+            let script = random_script(choices);
+            world.scripts.insert(NAMES[choices.below(4)].into(), script);
+        }
+        4 => {
+            let script = random_script(choices);
+            world.checks.insert(NAMES[choices.below(4)].into(), script);
+        }
+        5 => {
+            let modes =
+                [Catalog::Up, Catalog::Away { refused: true }, Catalog::Away { refused: false }, Catalog::Denies];
+            world.catalog = modes[choices.below(4)];
+            world.agent = ["a", "b"][choices.below(2)];
+            world.latency = ms(choices.below(3) as u64 * 700);
+        }
+        6 | 7 => nonsense(world, choices),
+        8 => {
+            let other = random_spec(choices);
+            make(world, Move::Reload, &other);
+        }
+        9 => make(world, Move::Maintenance, &Spec::default()),
+        10 => make(world, Move::View(&["a"]), &Spec::default()),
+        _ => {
+            let signals =
+                [Signal::Hangup, Signal::User1, Signal::User2, Signal::Other(28), Signal::Hangup, Signal::Stop];
+            world.event(Event::Signalled(signals[choices.below(6)]));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_histories_break_nothing_and_end(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut choices = Choices(bytes.iter());
+        let mut world = World::new(random_spec(&mut choices));
+        for name in NAMES {
+            world.scripts.insert(name.into(), random_script(&mut choices));
+        }
+        world.event(Event::Booted);
+        while !choices.0.as_slice().is_empty() && world.finished.is_none() {
+            random_step(&mut world, &mut choices);
+        }
+        must_end(world);
+    }
+}
