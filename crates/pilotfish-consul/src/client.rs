@@ -1,0 +1,294 @@
+//! The client: one request function, through which every call of every API goes.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{HOST, HeaderValue};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::call::{Call, Reply};
+use crate::connection::{Connection, Failure};
+use crate::endpoints::{Endpoint, Endpoints, expand, known_records, unresolved};
+use crate::error::judge;
+use crate::pool::Pool;
+use crate::stream::Stream;
+use crate::tls::Tls;
+use crate::token::TokenSource;
+use crate::{Address, Config, Error, Leader, Secret};
+
+/// Longest time for one connection, TLS included, so that a dead host leaves time to ask the next one.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// Longest time for a name lookup while servers of an earlier lookup are still known.
+const REFRESH_LIMIT: Duration = Duration::from_secs(1);
+
+/// A client of one Consul cluster. Clones share connections, token and preferred server.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    pin: Option<Endpoint>,
+}
+
+struct Shared {
+    addresses: Vec<Arc<Address>>,
+    /// Whether an address has a name that needs a resolver.
+    has_names: bool,
+    datacenter: Option<String>,
+    deadline: Duration,
+    token: TokenSource,
+    tls: Tls,
+    pool: Pool,
+    endpoints: Mutex<Endpoints>,
+}
+
+impl Client {
+    /// Makes a client. Nothing is opened, resolved or read before the first call.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there is no address.
+    pub fn new(config: Config) -> Result<Client, Error> {
+        if config.addresses.is_empty() {
+            return Err(Error::Config { text: "no consul address is configured; set CONSUL_HTTP_ADDR".into() });
+        }
+        let needs_lookup = |address: &Address| match address {
+            Address::Tcp { host, .. } => known_records(host).is_none(),
+            Address::Unix(_) => false,
+        };
+        let has_names = config.addresses.iter().any(needs_lookup);
+        let shared = Shared {
+            addresses: config.addresses.into_iter().map(Arc::new).collect(),
+            has_names,
+            datacenter: config.datacenter,
+            deadline: config.deadline,
+            token: TokenSource::new(config.token, config.token_file),
+            tls: Tls::new(config.tls),
+            pool: Pool::default(),
+            endpoints: Mutex::default(),
+        };
+        Ok(Client { shared: Arc::new(shared), pin: None })
+    }
+
+    /// A client that speaks to this server only, without fail-over. To remove a registration from a server that has returned.
+    pub fn pinned(&self, endpoint: &Endpoint) -> Client {
+        Client { shared: self.shared.clone(), pin: Some(endpoint.clone()) }
+    }
+
+    /// The server that the next call asks first; nothing before the first call.
+    pub fn preferred(&self) -> Option<Endpoint> {
+        self.pin.clone().or_else(|| self.endpoints().preferred().cloned())
+    }
+
+    pub(crate) fn datacenter(&self) -> Option<&str> {
+        self.shared.datacenter.as_deref()
+    }
+
+    /// Carries out one call within its deadline: on the preferred server, and on the others where that can do no harm.
+    pub(crate) async fn call(&self, call: Call) -> Result<Reply, Error> {
+        let after = self.shared.deadline + call.hold;
+        let mut asked = None;
+        let outcome = timeout_at(Instant::now() + after, self.call_with_token(&call, &mut asked)).await;
+        outcome.unwrap_or_else(|_| {
+            let address = asked.as_ref().map_or_else(|| "any address".to_owned(), Endpoint::to_string);
+            if let Some(endpoint) = &asked {
+                self.fault(endpoint);
+            }
+            let path = call.target.split('?').next().unwrap_or_default();
+            Err(Error::Timeout { address, target: format!("{} {path}", call.method), after })
+        })
+    }
+
+    /// A token that was refused is tried once more if the token file holds another one by now.
+    async fn call_with_token(&self, call: &Call, asked: &mut Option<Endpoint>) -> Result<Reply, Error> {
+        let token = self.shared.token.current()?;
+        match self.ask_around(call, token.as_ref(), asked).await {
+            Err(Error::Denied { .. }) if self.shared.token.changed_since(token.as_ref()) => {
+                let token = self.shared.token.current()?;
+                self.ask_around(call, token.as_ref(), asked).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn ask_around(
+        &self,
+        call: &Call,
+        token: Option<&Secret>,
+        asked: &mut Option<Endpoint>,
+    ) -> Result<Reply, Error> {
+        if let Some(endpoint) = &self.pin {
+            *asked = Some(endpoint.clone());
+            return self.ask(endpoint, call, token).await;
+        }
+        let (list, start) = self.servers().await?;
+        let mut worst: Option<Error> = None;
+        for offset in 0..list.len() {
+            let endpoint = &list[(start + offset) % list.len()];
+            *asked = Some(endpoint.clone());
+            match self.ask(endpoint, call, token).await {
+                Ok(reply) => {
+                    if worst.is_some() {
+                        self.endpoints().answered(endpoint);
+                    }
+                    return Ok(reply);
+                }
+                Err(error) if error.is_about_the_server() => {
+                    self.fault(endpoint);
+                    if !call.idempotent && error.may_have_been_done() {
+                        return Err(error);
+                    }
+                    // A server that is there but cannot answer says more than one that is not there.
+                    if matches!(worst, None | Some(Error::Unreachable { .. })) {
+                        worst = Some(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(worst.unwrap_or_else(|| unresolved(&self.shared.addresses, "no server is known")))
+    }
+
+    /// Asks one server, and judges what it says.
+    async fn ask(&self, endpoint: &Endpoint, call: &Call, token: Option<&Secret>) -> Result<Reply, Error> {
+        let reply = self.transfer(endpoint, call, token).await?;
+        let accepted = match reply.status {
+            200..=299 => true,
+            // Only Consul itself, with its index, may say that a key does not exist; a proxy's 404 says nothing about keys.
+            404 => call.accepts == Some(404) && reply.header("x-consul-index").is_some(),
+            status => call.accepts == Some(status),
+        };
+        if !accepted {
+            return Err(judge(endpoint.to_string(), reply.status, &reply.body));
+        }
+        if reply.leader() == Leader::Unknown && !call.stale {
+            return Err(Error::NoLeader {
+                address: endpoint.to_string(),
+                text: "the answer may be out of date".into(),
+            });
+        }
+        Ok(reply)
+    }
+
+    /// Sends the request over a warm connection or a new one.
+    ///
+    /// A warm connection may have been closed by the server a moment ago, so its failure alone means nothing when the request
+    /// can be repeated.
+    async fn transfer(&self, endpoint: &Endpoint, call: &Call, token: Option<&Secret>) -> Result<Reply, Error> {
+        while let Some(connection) = self.shared.pool.take(endpoint) {
+            match self.exchange(connection, endpoint, call, token).await {
+                Err(Failure::NotSent) => {}
+                Err(Failure::Lost(_)) if call.idempotent => {
+                    self.shared.pool.forget(endpoint);
+                }
+                outcome => return outcome.map_err(|failure| explain(endpoint, failure)),
+            }
+        }
+        let connection = timeout(CONNECT_LIMIT, Stream::open(endpoint, &self.shared.tls)).await;
+        let stream = connection.unwrap_or_else(|_| {
+            let text = format!("no connection within {CONNECT_LIMIT:?}");
+            Err(Error::Unreachable { address: endpoint.to_string(), refused: false, text })
+        })?;
+        let lost = |error: hyper::Error| explain(endpoint, Failure::Lost(error.to_string()));
+        let connection = Connection::new(stream).await.map_err(lost)?;
+        self.exchange(connection, endpoint, call, token).await.map_err(|failure| explain(endpoint, failure))
+    }
+
+    async fn exchange(
+        &self,
+        mut connection: Connection,
+        endpoint: &Endpoint,
+        call: &Call,
+        token: Option<&Secret>,
+    ) -> Result<Reply, Failure> {
+        let request = request(endpoint, call, token).map_err(Failure::Garbled)?;
+        let received = connection.exchange(request, call.response_limit).await?;
+        self.shared.pool.put(endpoint, connection);
+        let (status, headers, body) = (received.status, received.headers, received.body);
+        Ok(Reply { status, headers, body, endpoint: endpoint.clone() })
+    }
+
+    fn fault(&self, endpoint: &Endpoint) {
+        self.shared.pool.forget(endpoint);
+        let mut endpoints = self.endpoints();
+        // What a pinned client finds of another server is no reason to look names up again.
+        if self.pin.is_none() || endpoints.preferred() == Some(endpoint) {
+            endpoints.failed(endpoint);
+        }
+    }
+
+    fn endpoints(&self) -> MutexGuard<'_, Endpoints> {
+        self.shared.endpoints.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The servers to ask, in order. Names are looked up at first, and again after a server has failed.
+    async fn servers(&self) -> Result<(Arc<[Endpoint]>, usize), Error> {
+        let (outdated, known) = {
+            let endpoints = self.endpoints();
+            (endpoints.is_outdated(), endpoints.preferred().is_some())
+        };
+        if outdated && (self.shared.has_names || !known) {
+            let lookup = resolve(&self.shared.addresses);
+            let found = if known { timeout(REFRESH_LIMIT, lookup).await.unwrap_or_default() } else { lookup.await };
+            if !found.is_empty() {
+                self.endpoints().replace(found);
+            } else if !known {
+                return Err(unresolved(&self.shared.addresses, "no name server knows the name"));
+            }
+        }
+        Ok(self.endpoints().snapshot())
+    }
+}
+
+/// Looks up the names among the addresses; a name that cannot be resolved counts for nothing.
+async fn resolve(addresses: &[Arc<Address>]) -> Vec<Endpoint> {
+    let mut records: Vec<Vec<IpAddr>> = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        records.push(match &**address {
+            Address::Unix(_) => Vec::new(),
+            Address::Tcp { host, port, .. } => match known_records(host) {
+                Some(known) => known,
+                None => match tokio::net::lookup_host((host.as_str(), *port)).await {
+                    Ok(found) => found.map(|socket| socket.ip()).collect(),
+                    Err(_) => Vec::new(),
+                },
+            },
+        });
+    }
+    expand(addresses, &records)
+}
+
+/// Builds the HTTP request.
+fn request(endpoint: &Endpoint, call: &Call, token: Option<&Secret>) -> Result<Request<Full<Bytes>>, String> {
+    let host = match endpoint.address() {
+        Address::Tcp { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
+        Address::Tcp { host, port, .. } => format!("{host}:{port}"),
+        // HTTP/1.1 wants a host even where there is none (RFC 9112, section 3.2).
+        Address::Unix(_) => "localhost".to_owned(),
+    };
+    let unusable = |error: hyper::http::Error| format!("request {} cannot be sent: {error}", call.target);
+    let mut request = Request::builder()
+        .method(call.method.clone())
+        .uri(call.target.as_str())
+        .header(HOST, host)
+        .body(Full::new(call.body.clone()))
+        .map_err(unusable)?;
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(token.expose())
+            .map_err(|_| "the consul token holds characters that no header can carry".to_owned())?;
+        value.set_sensitive(true);
+        request.headers_mut().insert("x-consul-token", value);
+    }
+    Ok(request)
+}
+
+fn explain(endpoint: &Endpoint, failure: Failure) -> Error {
+    let address = endpoint.to_string();
+    match failure {
+        Failure::NotSent => Error::Lost { address, text: "closed by the server".into() },
+        Failure::Lost(text) => Error::Lost { address, text },
+        Failure::Tls(text) => Error::Tls { address, text },
+        Failure::Garbled(text) => Error::Garbled { address, text },
+    }
+}

@@ -1,0 +1,149 @@
+//! One HTTP/1.1 connection. It makes progress only while an exchange waits on it, so an idle one costs nothing and a dropped
+//! exchange ends its request at once.
+
+use std::error::Error as _;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1::{Connection as Driver, SendRequest, handshake};
+use hyper::header::HeaderMap;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+
+use crate::stream::Stream;
+
+/// Headers and body of an answer.
+pub(crate) struct Received {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Why an exchange failed, by how much of the request can have reached the server.
+pub(crate) enum Failure {
+    /// Nothing was sent: the connection had been closed before.
+    NotSent,
+    /// The request was sent, at least in part, and no answer came.
+    Lost(String),
+    /// As before, and TLS is to blame: a server may refuse a client certificate only after the handshake.
+    Tls(String),
+    /// The answer began and was not as it should be.
+    Garbled(String),
+}
+
+/// An open connection.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: Driver<TokioIo<Stream>, Full<Bytes>>,
+    ended: bool,
+}
+
+impl Connection {
+    pub(crate) async fn new(stream: Stream) -> Result<Connection, hyper::Error> {
+        let (sender, driver) = handshake(TokioIo::new(stream)).await?;
+        Ok(Connection { sender, driver, ended: false })
+    }
+
+    /// Whether another exchange can follow.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.ended && !self.sender.is_closed()
+    }
+
+    /// Sends one request and reads the whole answer, of at most `limit` bytes.
+    pub(crate) async fn exchange(&mut self, request: Request<Full<Bytes>>, limit: usize) -> Result<Received, Failure> {
+        let Connection { sender, driver, ended } = self;
+        let mut exchange = pin!(exchange(sender, request, limit));
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = exchange.as_mut().poll(cx) {
+                return Poll::Ready(outcome);
+            }
+            if !*ended {
+                // How the driver ends needs no look: the exchange sees the same end from its side, with what led to it.
+                *ended = Pin::new(&mut *driver).poll(cx).is_ready();
+            }
+            exchange.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+async fn exchange(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<Received, Failure> {
+    if sender.ready().await.is_err() {
+        return Err(Failure::NotSent);
+    }
+    let response = match sender.try_send_request(request).await {
+        Ok(response) => response,
+        Err(mut error) => {
+            let sent = error.take_message().is_none();
+            return Err(match judge(&error.into_error()) {
+                // A server that dislikes the client certificate says so before or after the request has left, as chance will
+                // have it.
+                Failure::Tls(text) => Failure::Tls(text),
+                failure if sent => failure,
+                Failure::NotSent | Failure::Lost(_) | Failure::Garbled(_) => Failure::NotSent,
+            });
+        }
+    };
+    let (parts, body) = Response::into_parts(response);
+    let body = collect(body, limit).await?;
+    Ok(Received { status: parts.status.as_u16(), headers: parts.headers, body })
+}
+
+async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+    let too_large = || Failure::Garbled(format!("it is larger than {limit} bytes"));
+    let expected = body.size_hint().lower();
+    if expected > limit as u64 {
+        return Err(too_large());
+    }
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::Garbled(format!("it was cut off: {}", chain(&error))))?;
+        let Ok(data) = frame.into_data() else { continue };
+        match first.take() {
+            // Most answers are one piece, which then needs no copy.
+            None if rest.is_empty() => first = Some(data),
+            None => rest.extend_from_slice(&data),
+            Some(head) => {
+                rest.reserve((expected as usize).max(head.len() + data.len()));
+                rest.extend_from_slice(&head);
+                rest.extend_from_slice(&data);
+            }
+        }
+        if rest.len().max(first.as_ref().map_or(0, Bytes::len)) > limit {
+            return Err(too_large());
+        }
+    }
+    Ok(first.unwrap_or_else(|| rest.freeze()))
+}
+
+/// Sorts hyper's errors before the first byte of an answer.
+fn judge(error: &hyper::Error) -> Failure {
+    let mut tls = false;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        tls |= inner.is_some_and(|inner| inner.is::<rustls::Error>());
+        cause = error.source();
+    }
+    match (tls, error.is_parse()) {
+        (true, _) => Failure::Tls(chain(error)),
+        (_, true) => Failure::Garbled(chain(error)),
+        _ => Failure::Lost(chain(error)),
+    }
+}
+
+fn chain(error: &hyper::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

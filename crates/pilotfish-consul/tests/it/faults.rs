@@ -1,0 +1,179 @@
+//! Servers that misbehave: each fault gives the error that tells the caller what to do, in time.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pilotfish_consul::{Consistency, Error, Fault, HealthQuery, KvWrite, Leader, NewSession, Read};
+use pilotfish_testing::{Consul, FaultyServer, Mode, PATIENCE, Proxy, Reply};
+
+use crate::{client, hasty_client, run, service};
+
+/// Asks a server that gives this reply for instances.
+fn ask(reply: Reply) -> Result<usize, Error> {
+    let server = FaultyServer::start(vec![reply]);
+    let mut outcome = Ok(0);
+    run(async {
+        let client = hasty_client(&server.address().to_string());
+        let answer = client.health_service(&HealthQuery::passing("web")).await;
+        outcome = answer.map(|answer| answer.value.len());
+    });
+    outcome
+}
+
+#[track_caller]
+fn check(reply: Reply, expected: impl Fn(&Error) -> bool) {
+    let outcome = ask(reply);
+    assert!(outcome.as_ref().is_err_and(expected), "{outcome:?}");
+}
+
+#[test]
+fn an_empty_list_is_an_answer() {
+    assert_eq!(ask(Reply::consul(1, "[]")), Ok(0));
+}
+
+#[test]
+fn unknown_is_never_empty() {
+    check(Reply::status(500, "No cluster leader"), |error| matches!(error, Error::NoLeader { .. }));
+    check(Reply::leader(1, false, "[]"), |error| matches!(error, Error::NoLeader { .. }));
+    check(Reply::status(500, "rpc error"), |error| matches!(error, Error::Unavailable { status: 500, .. }));
+    check(Reply::status(503, ""), |error| matches!(error, Error::Unavailable { status: 503, .. }));
+    check(Reply::status(429, "slow down"), |error| matches!(error, Error::Unavailable { status: 429, .. }));
+    check(Reply::status(200, "null []"), |error| matches!(error, Error::Garbled { .. }));
+    check(Reply::status(200, "[{\"Node\":"), |error| matches!(error, Error::Garbled { .. }));
+    check(Reply::status(200, ""), |error| matches!(error, Error::Garbled { .. }));
+    check(Reply::status(301, ""), |error| matches!(error, Error::Garbled { .. }));
+    check(Reply::status(404, "page not found"), |error| matches!(error, Error::NotFound { .. }));
+}
+
+#[test]
+fn bodies_that_are_cut_huge_or_no_http() {
+    let raw = |text: &str| Reply::Raw(text.as_bytes().to_vec());
+    check(raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[]"), |error| matches!(error, Error::Garbled { .. }));
+    let huge = "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n[";
+    check(raw(huge), |error| matches!(error, Error::Garbled { text, .. } if text.contains("larger")));
+    check(raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[]"), |error| {
+        matches!(error, Error::Garbled { .. })
+    });
+    check(raw("SSH-2.0-OpenSSH_9.2\r\n"), |error| matches!(error, Error::Garbled { .. }));
+    check(raw(""), |error| matches!(error, Error::Lost { .. }));
+    check(Reply::Reset, |error| matches!(error, Error::Lost { .. }));
+}
+
+#[test]
+fn nothing_outlasts_the_deadline() {
+    let drip = format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{:1000}", "[").into_bytes();
+    let start = Instant::now();
+    check(Reply::Hole, |error| matches!(error, Error::Timeout { .. }));
+    check(Reply::Drip(drip, Duration::from_millis(20)), |error| matches!(error, Error::Timeout { .. }));
+    check(Reply::Late(PATIENCE, Box::new(Reply::consul(1, "[]"))), |error| matches!(error, Error::Timeout { .. }));
+    assert!(start.elapsed() < PATIENCE / 2);
+}
+
+#[test]
+fn an_unknown_key_needs_consuls_word() {
+    let server = FaultyServer::start(vec![Reply::status(404, "no such page")]);
+    run(async {
+        let error = client(server.address()).kv_get("a", &Read::default()).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_stale_read_may_come_without_a_leader() {
+    let server = FaultyServer::start(vec![Reply::leader(3, false, "[]")]);
+    run(async {
+        let read = Read { consistency: Consistency::Stale, ..Read::default() };
+        let answer = client(server.address()).catalog_nodes(&read).await.unwrap();
+        assert_eq!((answer.leader, answer.index), (Leader::Unknown, 3));
+    });
+}
+
+#[test]
+fn refused_is_told_from_silent() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    run(async {
+        let error = client(closed).status_leader().await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { refused: true, .. }), "{error}");
+        assert_eq!(error.fault(), Fault::Refused);
+        let error = hasty_client("unix:///nonexistent/consul.sock").status_leader().await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { refused: true, .. }), "{error}");
+        let error = hasty_client("no-such-host.invalid").status_leader().await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { refused: false, .. } | Error::Timeout { .. }), "{error}");
+        assert_eq!(error.fault(), Fault::Other);
+    });
+}
+
+#[test]
+fn connections_are_kept_and_a_stale_one_is_replaced() {
+    let ok = Reply::consul(1, "[]");
+    let server = FaultyServer::start(vec![ok.clone(), ok.clone(), Reply::ThenClose(Box::new(ok.clone())), ok]);
+    run(async {
+        let client = client(server.address());
+        for _ in 0..5 {
+            client.health_service(&HealthQuery::passing("web")).await.unwrap();
+        }
+    });
+    let connections: Vec<usize> = server.requests().iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn a_lost_request_is_repeated_only_when_that_is_harmless() {
+    let ok = Reply::consul(1, "[]");
+    let server = FaultyServer::start(vec![ok.clone(), Reply::Reset, ok.clone(), ok]);
+    run(async {
+        let client = client(server.address());
+        for _ in 0..2 {
+            client.health_service(&HealthQuery::passing("web")).await.unwrap();
+        }
+        server.script(vec![Reply::Reset]);
+        let seen = server.requests().len();
+        let error = client.session_create(&NewSession::default()).await.unwrap_err();
+        assert!(matches!(error, Error::Lost { .. }) && error.may_have_been_done(), "{error}");
+        let error = client.kv_put("a", Bytes::new(), 0, &KvWrite::Cas(1)).await.unwrap_err();
+        assert!(error.may_have_been_done(), "{error}");
+        assert_eq!(server.requests().len(), seen + 2);
+    });
+}
+
+#[test]
+fn a_frozen_consul_is_a_timeout_and_recovers() {
+    let consul = Consul::start();
+    run(async {
+        let client = hasty_client(&consul.http().to_string());
+        client.agent_register(&service("web-1")).await.unwrap();
+        consul.pause();
+        let start = Instant::now();
+        for _ in 0..2 {
+            let error = client.check_pass("service:web-1", "").await.unwrap_err();
+            assert!(matches!(error, Error::Timeout { .. }), "{error}");
+        }
+        assert!(start.elapsed() < PATIENCE / 2);
+        consul.resume();
+        client.check_pass("service:web-1", "").await.unwrap();
+    });
+}
+
+#[test]
+fn a_network_that_delays_drops_refuses_and_cuts() {
+    let consul = Consul::start();
+    let proxy = Proxy::start(consul.http());
+    run(async {
+        let client = hasty_client(&proxy.address().to_string());
+        client.agent_register(&service("web-1")).await.unwrap();
+        proxy.set(Mode::Delay(Duration::from_millis(50)));
+        client.check_pass("service:web-1", "").await.unwrap();
+        proxy.set(Mode::Drop);
+        assert!(matches!(client.check_pass("service:web-1", "").await, Err(Error::Timeout { .. })));
+        proxy.set(Mode::Refuse);
+        assert!(matches!(client.check_pass("service:web-1", "").await, Err(Error::Lost { .. })));
+        proxy.set(Mode::Pass);
+        client.check_pass("service:web-1", "").await.unwrap();
+        let before = proxy.connections();
+        client.check_pass("service:web-1", "").await.unwrap();
+        assert_eq!(proxy.connections(), before, "the connection is kept");
+        proxy.cut();
+        client.check_pass("service:web-1", "").await.unwrap();
+    });
+}

@@ -1,0 +1,151 @@
+//! Several addresses: which server is asked, when the client moves on, and how a caller stays with one.
+
+use std::time::{Duration, Instant};
+
+use pilotfish_consul::{Client, Config, Endpoint, Error, HealthQuery, NewSession};
+use pilotfish_testing::{ConsulCluster, FaultyServer, PATIENCE, Reply};
+
+use crate::{hasty_client, run, service};
+
+fn addresses(servers: &[&FaultyServer]) -> String {
+    servers.iter().map(|server| server.address().to_string()).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn the_loss_of_a_server_is_survived_and_its_twin_removed() {
+    let mut cluster = ConsulCluster::start();
+    let list: Vec<String> = cluster.servers.iter().map(|server| server.http().to_string()).collect();
+    run(async {
+        let client = Client::new(Config::with_addresses(&list.join(",")).unwrap()).unwrap();
+        let home = client.agent_register(&service("web-1")).await.unwrap().endpoint;
+        assert_eq!(home.socket(), Some(cluster.servers[0].http()));
+        let mut homes = vec![home.clone()];
+        keep_alive(&client, &mut homes).await;
+        assert_eq!(homes, std::slice::from_ref(&home));
+
+        cluster.servers[0].kill();
+        keep_alive(&client, &mut homes).await;
+        assert!(homes.len() > 1 && homes.last() != Some(&home), "{homes:?}");
+        instances(&client, homes.len()).await;
+
+        cluster.servers[0].restart();
+        keep_alive(&client, &mut homes).await;
+        let current = homes.pop().unwrap();
+        assert_ne!(current, home, "the client stays where it is");
+        for twin in &homes {
+            removed(&client.pinned(twin)).await;
+        }
+        instances(&client, 1).await;
+    });
+}
+
+/// Whether an election may be the reason, during which a server cannot answer for others.
+fn passes(error: &Error) -> bool {
+    matches!(error, Error::NoLeader { .. } | Error::Unavailable { .. } | Error::Timeout { .. })
+}
+
+/// One heartbeat as a caller sends it: to the agent that knows the service, and when that is gone, to another one, where the
+/// service is registered first.
+async fn keep_alive(client: &Client, homes: &mut Vec<Endpoint>) {
+    let start = Instant::now();
+    loop {
+        assert!(start.elapsed() < PATIENCE, "no heartbeat was taken");
+        let home = homes.last().unwrap();
+        match client.pinned(home).check_pass("service:web-1", "").await {
+            Ok(_) => return,
+            Err(error) if passes(&error) => continue,
+            Err(Error::Unreachable { .. } | Error::Lost { .. } | Error::NotFound { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        match client.agent_register(&service("web-1")).await {
+            Ok(answer) => homes.push(answer.endpoint),
+            Err(error) => assert!(passes(&error), "{error}"),
+        }
+    }
+}
+
+/// Removes the registration from the agent that a client is pinned to.
+async fn removed(pinned: &Client) {
+    let start = Instant::now();
+    while let Err(error) = pinned.agent_deregister("web-1").await {
+        assert!(passes(&error) && start.elapsed() < PATIENCE, "{error}");
+    }
+}
+
+/// Waits until the catalog shows this many instances, by blocking queries.
+async fn instances(client: &Client, count: usize) {
+    let start = Instant::now();
+    let mut cursor = pilotfish_consul::Cursor::new();
+    let query = HealthQuery { service: "web".into(), ..HealthQuery::default() };
+    loop {
+        if let Ok(answer) = client.health_service_blocking(&query, &cursor, Duration::from_secs(2)).await {
+            cursor.advance(answer.index);
+            if answer.value.len() == count {
+                return;
+            }
+        }
+        assert!(start.elapsed() < PATIENCE, "never saw {count} instances");
+    }
+}
+
+#[test]
+fn a_server_without_a_leader_is_passed_over() {
+    let lost = FaultyServer::start(vec![Reply::status(500, "No cluster leader")]);
+    let sound = FaultyServer::start(vec![Reply::consul(1, "[]")]);
+    run(async {
+        let client = hasty_client(&addresses(&[&lost, &sound]));
+        for _ in 0..3 {
+            let answer = client.health_service(&HealthQuery::passing("web")).await.unwrap();
+            assert_eq!(answer.endpoint.socket(), Some(sound.address()));
+        }
+        assert_eq!((lost.requests().len(), sound.requests().len()), (1, 3), "preference is sticky");
+    });
+}
+
+#[test]
+fn what_might_have_been_done_is_not_done_elsewhere() {
+    let lost = FaultyServer::start(vec![Reply::status(500, "leadership lost while committing log")]);
+    let sound = FaultyServer::start(vec![Reply::status(200, r#"{"ID": "x"}"#)]);
+    run(async {
+        let client = hasty_client(&addresses(&[&lost, &sound]));
+        let error = client.session_create(&NewSession::default()).await.unwrap_err();
+        assert!(matches!(error, Error::NoLeader { .. }), "{error}");
+        assert_eq!(sound.requests().len(), 0);
+        assert_eq!(client.session_create(&NewSession::default()).await.unwrap().value, "x");
+    });
+}
+
+#[test]
+fn a_silent_server_costs_one_deadline() {
+    let silent = FaultyServer::start(vec![Reply::Hole]);
+    let sound = FaultyServer::start(vec![Reply::consul(1, "[]")]);
+    run(async {
+        let client = hasty_client(&addresses(&[&silent, &sound]));
+        let error = client.health_service(&HealthQuery::passing("web")).await.unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
+        client.health_service(&HealthQuery::passing("web")).await.unwrap();
+        assert_eq!(silent.requests().len(), 1);
+    });
+}
+
+#[test]
+fn a_refusal_by_consul_itself_is_final() {
+    let first = FaultyServer::start(vec![Reply::status(403, "Permission denied")]);
+    let second = FaultyServer::start(vec![Reply::consul(1, "[]")]);
+    run(async {
+        let client = hasty_client(&addresses(&[&first, &second]));
+        assert!(matches!(client.health_service(&HealthQuery::passing("web")).await, Err(Error::Denied { .. })));
+        assert_eq!(second.requests().len(), 0);
+    });
+}
+
+#[test]
+fn when_all_fail_the_most_telling_error_is_reported() {
+    let lost = FaultyServer::start(vec![Reply::status(500, "No cluster leader")]);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    run(async {
+        let client = hasty_client(&format!("{closed},{}", lost.address()));
+        let error = client.health_service(&HealthQuery::passing("web")).await.unwrap_err();
+        assert!(matches!(error, Error::NoLeader { .. }), "{error}");
+    });
+}

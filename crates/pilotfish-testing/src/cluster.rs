@@ -1,0 +1,53 @@
+//! Three real Consul servers that elect a leader among themselves.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::consul::{Consul, ConsulOptions, Peers};
+use crate::ports::free_port;
+use crate::wait::wait_until;
+
+/// Servers of a cluster: the least that survives the loss of one.
+const SERVERS: u8 = 3;
+
+/// Three servers on 127.0.0.1, 127.0.0.2 and 127.0.0.3 with the shortest time-outs that Consul allows.
+pub struct ConsulCluster {
+    /// The servers.
+    pub servers: Vec<Consul>,
+}
+
+impl ConsulCluster {
+    /// Starts the servers and waits until all of them know the leader.
+    ///
+    /// # Panics
+    /// When they find no leader.
+    pub fn start() -> ConsulCluster {
+        let ips: Vec<Ipv4Addr> = (1..=SERVERS).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect();
+        let ports: Vec<(u16, u16)> = ips.iter().map(|ip| (free_port((*ip).into()), free_port((*ip).into()))).collect();
+        let join: Vec<SocketAddr> =
+            ips.iter().zip(&ports).map(|(ip, (serf, _))| SocketAddr::from((*ip, *serf))).collect();
+        let start = |(ip, (serf, rpc)): (&Ipv4Addr, &(u16, u16))| {
+            let peers = Peers { expect: usize::from(SERVERS), join: join.clone(), serf: *serf, rpc: *rpc };
+            let node = format!("server{}", ip.octets()[3]);
+            let options = ConsulOptions { node: Some(node), ip: Some(*ip), ..ConsulOptions::default() };
+            Consul::spawn(options, Some(peers))
+        };
+        let cluster = ConsulCluster { servers: ips.iter().zip(&ports).map(start).collect() };
+        cluster.servers.iter().for_each(Consul::wait_for_leader);
+        cluster
+    }
+
+    /// Position of the leader among the servers, as a server that runs sees it.
+    ///
+    /// # Panics
+    /// When there is none for long.
+    pub fn leader(&self) -> usize {
+        wait_until("a leader among the servers", || {
+            let running = self.servers.iter().filter(|server| server.pid().is_some());
+            let (_, body) = running
+                .filter_map(|server| server.request("GET", "/v1/status/leader", ""))
+                .find(|(status, _)| *status == 200)?;
+            let address: SocketAddr = body.trim().trim_matches('"').parse().ok()?;
+            self.servers.iter().position(|server| server.http().ip() == address.ip())
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! What tests of the other crates stand on: real servers, a server with scripted faults, and a proxy that can be made to fail.
+//!
+//! Everything listens on loopback only, on ports outside the kernel's ephemeral range, has its own temporary directory, and is
+//! stopped when its value is dropped, also when a test panics. Nothing here is part of the product.
+
+mod certificates;
+mod cluster;
+mod consul;
+mod faulty;
+mod http;
+mod ports;
+mod proxy;
+mod wait;
+
+pub use certificates::Certificates;
+pub use cluster::ConsulCluster;
+pub use consul::{Consul, ConsulOptions};
+pub use faulty::{FaultyServer, Reply, Request};
+pub use ports::free_port;
+pub use proxy::{Mode, Proxy};
+pub use wait::{PATIENCE, wait_until};
