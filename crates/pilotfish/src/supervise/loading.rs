@@ -1,0 +1,127 @@
+//! From where the config is to what it means here.
+
+use std::{collections::BTreeMap, ffi::OsString, fs, io::Read as _, path::Path};
+
+use pilotfish_config::{Interface, Loaded, MAX_CONFIG_BYTES, Surroundings, decode, load, mask};
+
+use crate::{command_line::ConfigLocation, errors::UsageError};
+
+/// Where the config and the main application come from; the same for every reload.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// The config; without one only the command runs.
+    pub(crate) config: Option<ConfigLocation>,
+    /// The main application of the command line; may be empty.
+    pub(crate) command: Vec<String>,
+}
+
+/// The environment of the supervisor and of what it starts; values may be any bytes.
+pub(crate) type Environment = BTreeMap<OsString, OsString>;
+
+/// The environment that the supervisor was started with, and its own process id as ContainerPilot gives it.
+pub(crate) fn environment() -> Environment {
+    let pid = ("CONTAINERPILOT_PID".into(), std::process::id().to_string().into());
+    std::env::vars_os().chain([pid]).collect()
+}
+
+impl Origin {
+    /// Reads, renders and checks the config.
+    ///
+    /// # Errors
+    /// A [`UsageError`] with everything that is wrong with it.
+    pub(crate) fn load(&self, environment: &Environment) -> anyhow::Result<Loaded> {
+        let (name, text) = match &self.config {
+            None => ("command line".to_owned(), "{}".to_owned()),
+            Some(location) => read(location)?,
+        };
+        let command = (!self.command.is_empty()).then(|| self.command.clone());
+        understood(&name, &text, &surroundings(environment, command))
+    }
+
+    /// The same while everything runs. A pipe could keep the supervisor waiting, and has been read already.
+    ///
+    /// # Errors
+    /// A [`UsageError`] with everything that is wrong with it.
+    pub(crate) fn load_again(&self, environment: &Environment) -> anyhow::Result<Loaded> {
+        if let Some(ConfigLocation::File(path)) = &self.config
+            && fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+        {
+            return Err(UsageError(format!("cannot read config {} again: it is no file", path.display())).into());
+        }
+        self.load(environment)
+    }
+}
+
+/// Loads a text; the values of secret variables do not turn up in what is wrong with it.
+fn understood(name: &str, text: &str, surroundings: &Surroundings) -> anyhow::Result<Loaded> {
+    load(text, name, surroundings).map_err(|errors| UsageError(mask(&errors.to_string(), &surroundings.env)).into())
+}
+
+/// A config's name in messages, and its text.
+pub(crate) fn read(location: &ConfigLocation) -> anyhow::Result<(String, String)> {
+    match location {
+        ConfigLocation::Inline(text) => Ok(("inline config".to_owned(), text.clone())),
+        ConfigLocation::File(path) => Ok((path.display().to_string(), read_file(path)?)),
+    }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let metadata = fs::metadata(path).map_err(|error| {
+        UsageError(format!("cannot read config {shown}: {error}; name it with -c FILE or the variable CONTAINERPILOT"))
+    })?;
+    if metadata.is_dir() {
+        return Err(UsageError(format!("cannot read config {shown}: it is a directory, expected a file")).into());
+    }
+    // One byte more than is allowed is enough to be refused; a device without end is not read for ever.
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).and_then(|file| file.take(MAX_CONFIG_BYTES as u64 + 1).read_to_end(&mut bytes));
+    file.map_err(|error| UsageError(format!("cannot read config {shown}: {error}")))?;
+    let text = decode(&bytes, &shown.to_string()).map_err(|errors| UsageError(errors.to_string()))?;
+    Ok(text.to_owned())
+}
+
+/// What a config depends on besides its text, as it is here and now.
+pub(crate) fn surroundings(environment: &Environment, command: Option<Vec<String>>) -> Surroundings {
+    // A variable that is not UTF-8 cannot occur in a template; it is still passed on to processes.
+    let env: BTreeMap<String, String> = environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+        .collect();
+    let interfaces =
+        pilotfish_process::interfaces().into_iter().map(|(name, address)| Interface { name, address }).collect();
+    Surroundings { env, interfaces, hostname: pilotfish_process::hostname(), command }
+}
+
+/// Loads a config that is only looked at.
+///
+/// # Errors
+/// A [`UsageError`] with everything that is wrong with it.
+pub(crate) fn load_location(location: &ConfigLocation) -> anyhow::Result<Loaded> {
+    let (name, text) = read(location)?;
+    understood(&name, &text, &surroundings(&environment(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inline(text: &str) -> Origin {
+        Origin { config: Some(ConfigLocation::Inline(text.into())), command: Vec::new() }
+    }
+
+    #[test]
+    fn mistakes_do_not_tell_secrets_and_the_environment_is_the_one_given() {
+        let environment = Environment::from([("DB_PASSWORD".into(), "hunter2".into()), ("LIMIT".into(), "7".into())]);
+        let refused = inline(r#"{ stopTimeout: "{{ .DB_PASSWORD }}" }"#).load(&environment).unwrap_err().to_string();
+        assert!(refused.contains("stopTimeout") && !refused.contains("hunter2"), "{refused}");
+        inline(r#"{ stopTimeout: {{ .LIMIT }}, jobs: [{ name: "a", exec: "true" }] }"#).load(&environment).unwrap();
+    }
+
+    #[test]
+    fn a_device_is_not_read_again() {
+        let origin = Origin { config: Some(ConfigLocation::File("/dev/null".into())), command: Vec::new() };
+        let refused = origin.load_again(&Environment::new()).unwrap_err().to_string();
+        assert!(refused.contains("it is no file"), "{refused}");
+    }
+}

@@ -1,0 +1,360 @@
+//! Carries out effects. It chooses nothing, and doing the same twice does no harm.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    ffi::{OsStr, OsString},
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::Context as _;
+use hyper::Response;
+use pilotfish_config::{Config, Level, Loaded};
+use pilotfish_process::{Command, Happening, Processes, Spawned, Stdio};
+use pilotfish_supervisor::{
+    Check, Effect, Event, Label, Notice, Output, Process, RunId, RunKind, Supervisor, Ticket, Time,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{
+    Clock, LAST_ANSWERS, LAST_GRACE, LAST_WORDS,
+    calendars::Calendars,
+    catalog::Catalog,
+    event_of,
+    events::Listeners,
+    gauges::Gauges,
+    inbox::{INBOX_MESSAGES, Message, Receiver, Sender},
+    loading::{self, Environment, Origin},
+    narration::{self, process_name},
+    panics::caught,
+    servers::Servers,
+    wrapped::{self, Source},
+};
+use crate::{
+    http_server::Body,
+    logging::{Log, Record, Value},
+    probe,
+};
+
+/// The effects' side of the supervisor.
+pub(super) struct Shell {
+    pub(super) processes: Processes,
+    pub(super) origin: Origin,
+    pub(super) config: Config,
+    /// A config that was loaded and is in force once the state machine says so.
+    pub(super) incoming: Option<Config>,
+    /// While a config is on trial: the one to go back to.
+    pub(super) proven: Option<Config>,
+    pub(super) log: Log,
+    pub(super) gauges: Gauges,
+    pub(super) catalog: Catalog,
+    pub(super) servers: Servers,
+    pub(super) listeners: Listeners,
+    pub(super) calendars: Calendars,
+    pub(super) inbox: Sender,
+    /// Those who wait for a reload.
+    pub(super) tickets: HashMap<Ticket, oneshot::Sender<Response<Body>>>,
+    pub(super) next_ticket: Ticket,
+    pub(super) reloads: u64,
+    pub(super) reload_error: Option<String>,
+    /// The environment that the supervisor was started with.
+    inherited: Environment,
+    /// Variables set over the control socket; `None` removes one.
+    pub(super) overrides: BTreeMap<String, Option<String>>,
+    clock: Clock,
+    runs: HashMap<RunId, Running>,
+    relays: JoinSet<()>,
+}
+
+/// A process that was started and has not gone yet.
+struct Running {
+    label: Label,
+    began: Instant,
+    /// Tells the reader of its output that it is over.
+    _output: Option<oneshot::Sender<()>>,
+}
+
+impl Shell {
+    /// Sets everything up that can fail, before anything is started.
+    pub(super) async fn new(origin: Origin, loaded: Loaded) -> anyhow::Result<(Shell, Receiver)> {
+        let began = Instant::now();
+        let Loaded { config, warnings } = loaded;
+        let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES);
+        let processes = Processes::new().context("cannot take over the container's processes")?;
+        let inherited = loading::environment();
+        let log = super::reloading::open_log(&config, &inherited)?;
+        let driven = log.clone();
+        tokio::spawn(async move { driven.drive().await });
+        let servers = Servers::open(&config, &inbox, &log).await?;
+        let catalog =
+            Catalog::new(config.catalog.as_ref(), inbox.clone()).context("cannot use the catalog's settings")?;
+        let shell = Shell {
+            processes,
+            gauges: Gauges::new(&config),
+            origin,
+            config,
+            incoming: None,
+            proven: None,
+            log,
+            catalog,
+            servers,
+            listeners: Listeners::default(),
+            calendars: Calendars::default(),
+            inbox,
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            reloads: 0,
+            reload_error: None,
+            inherited,
+            overrides: BTreeMap::new(),
+            clock: Clock(began),
+            runs: HashMap::new(),
+            relays: JoinSet::new(),
+        };
+        for warning in warnings {
+            shell.write(Level::Warn, &warning.to_string(), None);
+        }
+        if shell.config.catalog.is_none() && shell.needs_catalog() {
+            let text = "the config names no catalog (key consul): nothing is advertised and watches see nothing";
+            shell.write(Level::Warn, text, None);
+        }
+        Ok((shell, receiver))
+    }
+
+    fn needs_catalog(&self) -> bool {
+        !self.config.spec.watches.is_empty() || self.config.spec.jobs.iter().any(|job| job.service.is_some())
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub(super) fn instant(&self, time: Time) -> Instant {
+        self.clock.instant(time)
+    }
+
+    pub(super) fn uptime(&self) -> Duration {
+        self.clock.now().since_start()
+    }
+
+    /// Writes an own line to the log.
+    pub(super) fn write(&self, level: Level, text: &str, job: Option<&str>) {
+        let mut record = Record::new(level, text);
+        if let Some(job) = job {
+            record = record.with("job", Value::from(job));
+        }
+        self.log.write(&record, SystemTime::now());
+    }
+
+    /// What the system told, as an event; the reader of the output of a run that is over is told, too.
+    pub(super) fn happened(&mut self, happening: Happening) -> Option<Event> {
+        let event = event_of(happening);
+        if let Event::Exited { run, survivors: false, .. } | Event::Vacated { run } = &event
+            && let Some(running) = self.runs.remove(run)
+        {
+            self.gauges.process_ended(&running.label, running.began.elapsed(), self.now());
+        }
+        Some(event)
+    }
+
+    /// What came through the inbox, as an event if it is one.
+    pub(super) fn received(&mut self, message: Message, core: &Supervisor) -> Option<Event> {
+        match message {
+            Message::Event(event) => Some(event),
+            Message::Watched { watch, term, event } => self.catalog.follows(&watch, term).then_some(event),
+            Message::Answered { call, outcome, took } => {
+                self.gauges.catalog_answered(&outcome, took, self.now());
+                Some(Event::CatalogAnswered { call, outcome })
+            }
+            Message::Measured { job, metric, text } => {
+                if let Err(reason) = self.gauges.record(&metric, &text, self.now()) {
+                    self.write(Level::Warn, &format!("no value for metric {metric}: {reason}"), Some(&job));
+                }
+                None
+            }
+            Message::Asked { question, reply } => self.asked(question, reply, core),
+        }
+    }
+
+    /// Carries out all effects of a step; the exit code if it was the last.
+    pub(super) fn perform_all(
+        &mut self,
+        effects: Vec<Effect>,
+        events: &mut VecDeque<Event>,
+        core: &Supervisor,
+    ) -> Option<u8> {
+        // A new config's variables must be there for the processes that the same step starts.
+        events.extend(self.config_noticed(&effects, core));
+        let mut code = None;
+        for effect in effects {
+            if let Effect::Finish { code: finished } = effect {
+                code = Some(finished);
+            } else {
+                events.extend(self.perform(effect));
+            }
+        }
+        code
+    }
+
+    /// Carries out one effect; what is known of its outcome at once comes back as an event.
+    fn perform(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Spawn { run, label, process } => return Some(self.spawn(run, label, &process)),
+            Effect::Signal { run, signal } => self.processes.signal(run, signal),
+            Effect::KillTree { run } => self.processes.kill_tree(run),
+            Effect::Probe { run, job, check, timeout } => self.probe(run, &job, &check, timeout),
+            Effect::ArmCalendar { job, calendar } => self.calendars.arm(job, calendar, self.inbox.clone()),
+            Effect::DisarmCalendar { job } => self.calendars.disarm(&job),
+            Effect::Call { call, request } => self.catalog.call(call, request),
+            Effect::Guard { service } => self.catalog.guard(service),
+            Effect::Unguard { service } => self.catalog.unguard(&service),
+            Effect::Watch(watch) => self.catalog.watch(watch),
+            Effect::Unwatch { watch } => self.catalog.unwatch(&watch),
+            Effect::Load => return Some(self.load()),
+            Effect::ReloadSettled { tickets, result } => self.reload_settled(tickets, &result),
+            Effect::ReopenLog => self.reopen_log(),
+            Effect::Notice(notice) => self.tell(&notice),
+            Effect::Finish { .. } => {}
+        }
+        None
+    }
+
+    fn tell(&mut self, notice: &Notice) {
+        self.gauges.noticed(notice, self.now());
+        let told = narration::tell(notice);
+        self.listeners.send(&told, &self.log);
+        if self.log.takes(told.level) {
+            self.write(told.level, &told.text, told.job.as_deref());
+        }
+    }
+
+    fn spawn(&mut self, run: RunId, label: Label, process: &Process) -> Event {
+        let attached = process.output == Output::Attached;
+        let command = Command {
+            argv: process.argv.iter().map(OsString::from).collect(),
+            env: self.environment_of(process),
+            cwd: process.cwd.as_ref().map(Into::into),
+            user: process.user.clone(),
+            group: process.group.clone(),
+            stdio: match process.output {
+                Output::Attached => Stdio::Attached,
+                Output::Raw => Stdio::Raw,
+                Output::Wrapped | Output::Measured(_) => Stdio::Wrapped,
+            },
+            foreground: attached,
+            confined: label.kind == RunKind::Job,
+        };
+        match self.processes.spawn(run, &command) {
+            Ok(spawned) => {
+                let pid = spawned.pid as u32;
+                let output = self.read_output(&label, process, spawned);
+                self.runs.insert(run, Running { label, began: Instant::now(), _output: output });
+                Event::Spawned { run, pid }
+            }
+            Err(error) => Event::SpawnFailed { run, code: error.exit_code() as u8, reason: error.to_string() },
+        }
+    }
+
+    /// The environment that configs are rendered with: the inherited one, and what was set since.
+    pub(super) fn environment(&self) -> Environment {
+        let mut all = self.inherited.clone();
+        self.override_in(&mut all);
+        all
+    }
+
+    fn override_in(&self, all: &mut Environment) {
+        for (name, value) in &self.overrides {
+            match value {
+                Some(value) => drop(all.insert(name.into(), value.into())),
+                None => drop(all.remove(OsStr::new(name))),
+            }
+        }
+    }
+
+    /// The whole environment of a process: the inherited one, what the config adds, what was set since, and the job's own.
+    fn environment_of(&self, process: &Process) -> Vec<(OsString, OsString)> {
+        let mut all = self.inherited.clone();
+        all.extend(self.config.environment.iter().map(|(name, value)| (name.into(), value.into())));
+        self.override_in(&mut all);
+        all.extend(process.env.iter().map(|(name, value)| (name.into(), value.into())));
+        all.into_iter().collect()
+    }
+
+    /// Begins to read a process's output; dropping what is returned says that it is over.
+    fn read_output(&mut self, label: &Label, process: &Process, spawned: Spawned) -> Option<oneshot::Sender<()>> {
+        let output = spawned.output?;
+        // Readers that are done are forgotten here, so that their number follows that of running processes.
+        while self.relays.try_join_next().is_some() {}
+        let source = Source { name: process_name(label), pid: spawned.pid as u32 };
+        let (over, ended) = oneshot::channel();
+        let log = self.log.clone();
+        match &process.output {
+            Output::Measured(metric) => {
+                let (metric, inbox) = (metric.clone(), self.inbox.clone());
+                self.relays.spawn(wrapped::measure(log, source, metric, output, ended, inbox));
+            }
+            Output::Wrapped | Output::Raw | Output::Attached => {
+                self.relays.spawn(wrapped::relay(log, source, output, ended));
+            }
+        }
+        Some(over)
+    }
+
+    fn probe(&mut self, run: RunId, job: &str, check: &Check, timeout: Duration) {
+        let inbox = self.inbox.clone();
+        let target = match check {
+            Check::Http(url) => probe::Target::http(url),
+            Check::Tcp(address) => probe::Target::tcp(address),
+            Check::File(path) => probe::Target::file(path),
+            Check::Exec(_) | Check::Running => Err(format!("the check of {job} is no built-in probe")),
+        };
+        // It ends by itself, at the time-out at the latest.
+        tokio::spawn(async move {
+            let result = match target {
+                Ok(target) => match caught(probe::probe(&target, timeout)).await {
+                    Ok(result) => result.map_err(|unhealthy| unhealthy.to_string()),
+                    Err(panicked) => Err(panicked.to_string()),
+                },
+                Err(reason) => Err(reason),
+            };
+            let _ = inbox.send(Message::Event(Event::Probed { run, result })).await;
+        });
+    }
+
+    fn reopen_log(&self) {
+        if let Err(error) = self.log.reopen() {
+            self.write(Level::Error, &format!("{error}; the old file stays in use"), None);
+        }
+    }
+
+    /// After a mistake of ours nothing is left that could stop the jobs one after the other: all are asked at once, and given some time.
+    pub(super) async fn stop_all(&mut self) {
+        for run in self.runs.keys() {
+            self.processes.signal(*run, libc::SIGTERM);
+        }
+        let gone = async {
+            while !self.runs.is_empty() {
+                let happening = self.processes.next().await;
+                self.happened(happening);
+            }
+        };
+        // Whoever does not stop is killed by `finish`.
+        let _ = timeout(LAST_GRACE, caught(gone)).await;
+    }
+
+    /// The end: nothing outlives the supervisor, and what was said is written.
+    pub(super) async fn finish(&mut self) {
+        self.processes.kill_all();
+        self.runs.clear();
+        // Whoever still waits or listens is told the end.
+        self.tickets.clear();
+        self.listeners = Listeners::default();
+        let relays = async { while self.relays.join_next().await.is_some() {} };
+        // A reader of the log that takes nothing must not keep the container alive, nor a client that reads nothing.
+        let _ = tokio::join!(timeout(LAST_WORDS, relays), timeout(LAST_ANSWERS, self.servers.stop()));
+        self.log.flush(LAST_WORDS).await;
+    }
+}

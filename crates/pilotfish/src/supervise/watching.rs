@@ -1,0 +1,111 @@
+//! Follows one watch by blocking queries: a change arrives when it happens, and a fault is never an empty answer.
+
+use std::time::{Duration, Instant};
+
+use pilotfish_consul::{Backoff, Client, Cursor, Error, Fault, HealthQuery, KvPair, Pace, Read, ServiceInstance, Step};
+use pilotfish_supervisor::{Event, Member, View, Watch, WatchTarget};
+
+use super::{
+    inbox::{Message, Sender},
+    jitter,
+    panics::caught,
+};
+
+/// The shortest time for which the catalog is asked to hold a query; shorter intervals would only cost both sides time.
+const SHORTEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Whom to tell what was found.
+pub(crate) struct Told {
+    /// The watch's name.
+    pub(crate) watch: String,
+    /// The number of this asking: what an earlier one found is not wanted any more.
+    pub(crate) term: u64,
+    /// The loop.
+    pub(crate) inbox: Sender,
+}
+
+impl Told {
+    async fn tell(&self, event: Event) {
+        let message = Message::Watched { watch: self.watch.clone(), term: self.term, event };
+        // The loop is gone only when the supervisor ends.
+        let _ = self.inbox.send(message).await;
+    }
+}
+
+/// Sends every answer to the loop, until it is aborted.
+pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
+    let mut cursor = Cursor::new();
+    let mut backoff = Backoff::new();
+    let mut pace = Pace::new();
+    let mut restarted = false;
+    let mut after_fault = false;
+    loop {
+        let asked = Instant::now();
+        // A catalog that was restarted may be far behind our index and would hold the query, so the first question after a fault
+        // is not held; the index is still compared with the answer's.
+        let from = if after_fault { Cursor::new() } else { cursor };
+        let answer = caught(ask(&client, &watch, &from)).await;
+        after_fault = !matches!(answer, Ok(Ok(_)));
+        let (reason, fault) = match answer {
+            Ok(Ok((members, index))) => {
+                backoff.succeed();
+                let step = cursor.advance(index);
+                restarted |= step == Step::Reset;
+                let view = View { members, restarted };
+                if step != Step::Reset {
+                    restarted = false;
+                }
+                told.tell(Event::Viewed { watch: watch.name.clone(), view }).await;
+                match pace.wait(step, asked.elapsed()) {
+                    // The loop acts on what was found before the next question is asked; a timer would round up to a millisecond.
+                    Duration::ZERO => tokio::task::yield_now().await,
+                    pause => tokio::time::sleep(pause).await,
+                }
+                continue;
+            }
+            Ok(Err(error)) => (error.to_string(), error.fault()),
+            Err(panicked) => (panicked.to_string(), Fault::Other),
+        };
+        let pause = backoff.pause(fault, jitter());
+        told.tell(Event::ViewFailed { watch: watch.name.clone(), reason }).await;
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn ask(client: &Client, watch: &Watch, cursor: &Cursor) -> Result<(Vec<Member>, u64), Error> {
+    let read = Read { datacenter: watch.datacenter.clone(), ..Read::default() };
+    let read = read.after(cursor, watch.interval.max(SHORTEST_WAIT));
+    let (mut members, index) = match &watch.target {
+        WatchTarget::Service { service, tag, .. } => {
+            let tags = tag.iter().cloned().collect();
+            let query = HealthQuery { service: service.clone(), tags, passing: true, read };
+            let answer = client.health_service(&query).await?;
+            (answer.value.iter().map(instance).collect::<Vec<_>>(), answer.index)
+        }
+        WatchTarget::Key(key) => {
+            let answer = client.kv_get(key, &read).await?;
+            (answer.value.iter().map(pair).collect(), answer.index)
+        }
+        WatchTarget::KeyPrefix(prefix) => {
+            let answer = client.kv_recurse(prefix, &read).await?;
+            (answer.value.iter().map(pair).collect(), answer.index)
+        }
+    };
+    members.sort_unstable();
+    members.dedup_by(|a, b| a.name == b.name);
+    Ok((members, index))
+}
+
+fn instance(instance: &ServiceInstance) -> Member {
+    let address = if instance.address.is_empty() { &instance.node_address } else { &instance.address };
+    let name = match address.contains(':') {
+        true => format!("[{address}]:{}", instance.port),
+        false => format!("{address}:{}", instance.port),
+    };
+    let meta: Vec<String> = instance.meta.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    Member { name, definition: format!("tags={} meta={}", instance.tags.join(","), meta.join(",")) }
+}
+
+fn pair(pair: &KvPair) -> Member {
+    Member { name: pair.key.clone(), definition: pair.modify_index.to_string() }
+}

@@ -1,0 +1,110 @@
+//! Three Consul servers of which one is lost: registrations and watches move on, and nothing is left behind.
+
+use std::time::Instant;
+
+use pilotfish_testing::{Consul, ConsulCluster, wait_until};
+use serde_json::json;
+
+use super::view::{get, instances, register, wait_for_passing};
+use super::{app, service, stage_of};
+use crate::stage::Pilot;
+
+/// A supervisor that asks these servers, in this order, with one service and one watch.
+fn supervised(servers: &[&Consul], name: &str) -> Pilot {
+    let addresses: Vec<String> = servers.iter().map(|server| server.http().to_string()).collect();
+    let config = json!({
+        "consul": addresses,
+        "jobs": [app(), service(name), { "name": "react", "exec": "react", "when": { "source": "watch.other", "each": "changed" } }],
+        "watches": [{ "name": "other", "interval": "1s" }],
+        "logging": { "level": "debug" },
+    });
+    stage_of(config).file("healthy", "").script("react", "echo >> @DIR@/reactions").start()
+}
+
+/// Waits until the supervisor knows that this agent has the service.
+#[track_caller]
+fn wait_for_agent(pilot: &Pilot, name: &str, agent: &Consul) {
+    let address = format!("http://{}", agent.http());
+    pilot.wait_for_job(name, |job| job["service"]["agent"] == address);
+}
+
+/// Waits until the catalog shows the service once, passing, on another node than this.
+#[track_caller]
+fn wait_for_move(pilot: &Pilot, survivor: &Consul, name: &str, from: &str) {
+    pilot.wait_for(&format!("{name} to be registered away from {from}, once"), || {
+        let found = instances(survivor, name)?;
+        (found.len() == 1 && found[0].node != from && found[0].status == "passing").then_some(())
+    });
+}
+
+#[test]
+fn our_server_is_killed_and_comes_back() {
+    let mut cluster = ConsulCluster::start();
+    let [first, second, third] = &cluster.servers[..] else { panic!("a cluster has three servers") };
+    let pilot = supervised(&[first, second, third], "mover");
+    wait_for_passing(second, "mover");
+    wait_for_agent(&pilot, "mover", first);
+    let lost = first.node();
+
+    cluster.servers[0].kill();
+    let begun = Instant::now();
+    wait_for_move(&pilot, &cluster.servers[1], "mover", &lost);
+    println!("registered elsewhere {:?} after the server was killed", begun.elapsed());
+
+    cluster.servers[0].restart();
+    let returned = &cluster.servers[0];
+    wait_until("no twin to be left with the server that has returned", || {
+        let services = get(returned, "/v1/agent/services")?;
+        services.as_object()?.is_empty().then_some(())
+    });
+    wait_for_move(&pilot, &cluster.servers[1], "mover", &lost);
+    assert_eq!(pilot.job("app")["runs"], 1);
+}
+
+#[test]
+fn the_leader_is_killed() {
+    let mut cluster = ConsulCluster::start();
+    let leader = cluster.leader();
+    let others: Vec<usize> = (0..3).filter(|index| *index != leader).collect();
+    let order: Vec<&Consul> = others.iter().chain([&leader]).map(|index| &cluster.servers[*index]).collect();
+    let pilot = supervised(&order, "steady");
+    let home = &cluster.servers[others[0]];
+    wait_for_passing(home, "steady");
+    wait_for_agent(&pilot, "steady", home);
+    cluster.servers[leader].kill();
+    let home = &cluster.servers[others[0]];
+    wait_until("another leader", || (cluster.leader() != leader).then_some(()));
+    wait_for_passing(home, "steady");
+    register(home, "other", "other-1", 80, &[]);
+    pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 1);
+    wait_for_passing(home, "steady");
+    // Its own agent never went away.
+    wait_for_agent(&pilot, "steady", home);
+    assert_eq!(pilot.job("app")["runs"], 1);
+}
+
+#[test]
+fn our_server_hangs() {
+    let cluster = ConsulCluster::start();
+    let leader = cluster.leader();
+    // A leader that hangs is another matter: here it goes on.
+    let hung = (leader + 1) % 3;
+    let survivor = &cluster.servers[leader];
+    let pilot = supervised(&[&cluster.servers[hung], survivor, &cluster.servers[(leader + 2) % 3]], "escaping");
+    wait_for_passing(survivor, "escaping");
+    cluster.servers[hung].pause();
+    let begun = Instant::now();
+    wait_for_move(&pilot, survivor, "escaping", &cluster.servers[hung].node());
+    println!("registered elsewhere {:?} after the server began to hang", begun.elapsed());
+    // The watch holds its query open at the same server, and has to move on, too.
+    register(survivor, "other", "other-2", 80, &[]);
+    let begun = Instant::now();
+    pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 1);
+    println!("the watch saw a change {:?} after it, its server having hung before", begun.elapsed());
+    cluster.servers[hung].resume();
+    wait_until("no twin to be left with the server that has gone on", || {
+        let services = get(&cluster.servers[hung], "/v1/agent/services")?;
+        services.as_object()?.is_empty().then_some(())
+    });
+    wait_for_move(&pilot, survivor, "escaping", &cluster.servers[hung].node());
+}

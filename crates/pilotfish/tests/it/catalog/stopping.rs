@@ -1,0 +1,86 @@
+//! Traffic ends before processes do, and a catalog that hangs keeps nobody from ending.
+
+use std::time::{Duration, Instant};
+
+use pilotfish_testing::Consul;
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::view::{assert_absent, wait_for_passing};
+use super::{service, stage, stage_of};
+use crate::stage::{End, consul};
+
+/// Far more than the second after `stopTimeout` that it should take, for machines under load.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// failure-modes.md, F-A9.
+#[test]
+fn a_service_is_gone_from_the_catalog_before_its_application_hears_sigterm() {
+    let consul = consul();
+    let config = json!({
+        "consul": consul.http().to_string(),
+        "preStop": "look before",
+        "postStop": "look after",
+        "services": [{ "name": "ordered", "port": 4000, "interfaces": ["lo"], "health": "true", "poll": 1, "ttl": 10 }],
+    });
+    let look = format!("curl -s 'http://{}/v1/health/service/ordered?passing' > @DIR@/$1", consul.http());
+    let pilot = stage_of(config)
+        .script("look", &look)
+        .script("application", "trap 'look during; exit 3' TERM; while :; do sleep 0.05; done")
+        .arguments(&["--", "application"])
+        .start();
+    wait_for_passing(&consul, "ordered");
+    assert_eq!(pilot.stop(), End::Code(3));
+    assert!(pilot.read("before").contains("ordered"), "preStop runs while clients still come");
+    assert_eq!((pilot.read("during").trim(), pilot.read("after").trim()), ("[]", "[]"));
+}
+
+#[test]
+fn an_application_that_ends_by_itself_leaves_the_catalog() {
+    let consul = consul();
+    let pilot = stage(consul.http(), &[service("ending")]).file("healthy", "").start();
+    wait_for_passing(&consul, "ending");
+    pilot.kill_inside(pilot.pid_of("app"), "KILL");
+    assert_eq!(pilot.wait_for_end(), End::Code(137));
+    assert_absent(&consul, "ending");
+}
+
+#[test]
+fn a_hanging_catalog_does_not_keep_the_supervisor_from_stopping() {
+    let mut consul = Consul::start();
+    for ignores_sigterm in [false, true] {
+        let trap = if ignores_sigterm { "trap '' TERM" } else { "trap 'exit 0' TERM" };
+        let config = json!({
+            "consul": consul.http().to_string(), "stopTimeout": "1s",
+            "jobs": [
+                { "name": "app", "exec": "application", "main": true },
+                service("stuck"),
+            ],
+            "watches": [{ "name": "anything", "interval": "1s" }],
+        });
+        let pilot = stage_of(config)
+            .file("healthy", "")
+            .script("application", &format!("{trap}; while :; do sleep 0.05; done"))
+            .start();
+        wait_for_passing(&consul, "stuck");
+        consul.pause();
+        let asked = Instant::now();
+        let expected = if ignores_sigterm { End::Code(137) } else { End::Code(0) };
+        assert_eq!(pilot.stop(), expected, "{}", pilot.story());
+        let took = asked.elapsed();
+        println!("stopped in {took:?} while consul hung (application ignores SIGTERM: {ignores_sigterm})");
+        assert!(took < Duration::from_secs(1) + MARGIN, "it took {took:?}");
+        consul.resume();
+        consul.restart_empty();
+    }
+}
+
+#[test]
+fn sigterm_before_the_catalog_has_ever_answered() {
+    let mut consul = Consul::start();
+    consul.kill();
+    let pilot = stage(consul.http(), &[service("never")]).file("healthy", "").start();
+    pilot.wait_for_line("Connection refused");
+    pilot.signal(Signal::TERM);
+    assert_eq!(pilot.wait_for_end(), End::Code(143));
+}
