@@ -1,0 +1,122 @@
+//! `cargo xtask bench`: figures, each beside the physical floor measured in the same run. Ratios travel between machines, absolute
+//! times do not; so nothing here fails for being slow, it only says so.
+
+mod change;
+mod checks;
+mod http;
+mod idle;
+mod kit;
+mod orphans;
+mod proc;
+mod start_stop;
+mod table;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use http::Connection;
+pub(crate) use kit::{Kit, Process};
+pub(crate) use proc::Look;
+
+use crate::dist;
+use table::{Figure, Row};
+
+/// What `cargo xtask bench` was asked for.
+pub(crate) struct Options {
+    pub(crate) list: bool,
+    /// Samples of what is measured in samples.
+    pub(crate) runs: u32,
+    pub(crate) json: bool,
+    /// Measure this instead of building the release binary.
+    pub(crate) pilotfish: Option<PathBuf>,
+    pub(crate) filters: Vec<String>,
+}
+
+/// Something to measure, and its rows of the table. Ours and the floor take turns, so that both see the same machine.
+struct Scenario {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Kit, &Options) -> Result<Vec<Row>>,
+}
+
+/// All scenarios, in the order of the table.
+const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "change", about: "catalog change to onChange, beside a bare blocking query", run: change::change },
+    Scenario { name: "start", about: "exec to the application's main, beside no supervisor", run: start_stop::start },
+    Scenario { name: "stop", about: "SIGTERM to the end, beside the application alone", run: start_stop::stop },
+    Scenario {
+        name: "deregister",
+        about: "SIGTERM to the end with a service in the catalog, beside one request and the application alone",
+        run: start_stop::stop_registered,
+    },
+    Scenario { name: "checks", about: "processor time of health checks, beside spawn and wait", run: checks::checks },
+    Scenario { name: "orphans", about: "5,000 processes to reap at once", run: orphans::orphans },
+    Scenario {
+        name: "idle",
+        about: "processor time, memory and wake-ups of a minute with little to do",
+        run: idle::idle,
+    },
+    Scenario { name: "growth", about: "what a watch costs, among 1 to 1,000", run: idle::growth },
+    Scenario { name: "size", about: "the static binary, everything in", run: size },
+];
+
+/// Runs the scenarios and prints one table.
+pub(crate) fn bench(options: &Options) -> Result<()> {
+    let chosen = chosen(SCENARIOS, &options.filters);
+    if chosen.is_empty() {
+        bail!("no scenario to measure; `cargo xtask bench --list` names them");
+    }
+    if options.list {
+        for scenario in &chosen {
+            println!("{}: {}", scenario.name, scenario.about);
+        }
+        return Ok(());
+    }
+    let pilotfish = match &options.pilotfish {
+        Some(path) => path.canonicalize().with_context(|| format!("cannot find {}", path.display()))?,
+        None => dist::dist()?,
+    };
+    let kit = Kit::new("bench", pilotfish)?;
+    let mut rows = Vec::new();
+    for scenario in chosen {
+        eprintln!("==> {}", scenario.name);
+        rows.extend((scenario.run)(&kit, options).with_context(|| format!("scenario {}", scenario.name))?);
+        kit.fifo.forget();
+    }
+    if options.json {
+        println!("{:#}", rows.iter().map(Row::json).collect::<serde_json::Value>());
+    } else {
+        print!("{}", table::table(&rows));
+    }
+    Ok(())
+}
+
+fn chosen<'a>(scenarios: &'a [Scenario], filters: &[String]) -> Vec<&'a Scenario> {
+    let wanted =
+        |scenario: &&Scenario| filters.is_empty() || filters.iter().any(|filter| scenario.name.contains(filter));
+    scenarios.iter().filter(wanted).collect()
+}
+
+fn size(kit: &Kit, _: &Options) -> Result<Vec<Row>> {
+    let bytes = fs::metadata(&kit.pilotfish).context("cannot look at the binary")?.len();
+    // Exact up to 2^53 bytes.
+    Ok(vec![Row::new("size of the static binary", "MB", Figure::one(bytes as f64 / 1e6)).goal(8.0)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_choose_by_part_of_the_name() {
+        let names = |filters: &[&str]| {
+            let filters: Vec<String> = filters.iter().map(|&filter| filter.into()).collect();
+            chosen(SCENARIOS, &filters).iter().map(|scenario| scenario.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]).len(), SCENARIOS.len());
+        assert_eq!(names(&["regis"]), ["deregister"]);
+        assert!(names(&["other"]).is_empty());
+    }
+}

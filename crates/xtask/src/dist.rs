@@ -1,0 +1,78 @@
+//! `cargo xtask dist`: the binary that users get, static and small.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{elf, workspace};
+
+/// The target is named even though it is the host's, so that the flags below do not reach build scripts and procedural macros.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The whole binary, everything in, in bytes.
+const SIZE_LIMIT: u64 = 8_000_000;
+
+/// Builds, checks and copies the binary; returns where it is.
+pub(crate) fn dist() -> Result<PathBuf> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["build", "--release", "--package", "pilotfish", "--bin", "pilotfish", "--target", TARGET]);
+    workspace::run(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    let built = workspace::target_dir().join(TARGET).join("release/pilotfish");
+    let file = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    check(&file)?;
+
+    let place = workspace::target_dir().join("dist/pilotfish");
+    fs::create_dir_all(place.parent().expect("it ends in dist/pilotfish"))
+        .context("cannot create the dist directory")?;
+    // Not over the old file: that may be running.
+    let fresh = place.with_extension("new");
+    fs::copy(&built, &fresh)
+        .and_then(|_| fs::rename(&fresh, &place))
+        .with_context(|| format!("cannot write {}", place.display()))?;
+    let size = file.len();
+    println!("{}: {size} bytes ({:.2} MiB), static; limit {SIZE_LIMIT} bytes", place.display(), mebibytes(size));
+    Ok(place)
+}
+
+fn check(file: &[u8]) -> Result<()> {
+    let linkage = elf::linkage(file).context("the built binary is odd")?;
+    if !linkage.is_static() {
+        bail!("the binary is not static: {linkage:?}");
+    }
+    let size = file.len();
+    if u64::try_from(size)? > SIZE_LIMIT {
+        bail!(
+            "the binary has {size} bytes ({:.2} MiB), over the limit of {SIZE_LIMIT}; `cargo bloat --release --crates` says whose they are",
+            mebibytes(size)
+        );
+    }
+    Ok(())
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    // Exact up to 2^53 bytes.
+    bytes as f64 / f64::from(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dynamic_binary_is_refused() {
+        let this = fs::read(std::env::current_exe().expect("a test has a path")).expect("it is readable");
+        let error = check(&this).expect_err("this test is dynamic");
+        assert!(error.to_string().contains("not static"), "{error}");
+    }
+
+    #[test]
+    fn a_large_binary_is_refused() {
+        // The smallest static ELF file: a header that says that there are no program headers; then ballast.
+        let mut file = b"\x7fELF\x02\x01".to_vec();
+        file.resize(64, 0);
+        assert!(check(&file).is_ok());
+        file.resize(8_000_001, 0);
+        assert!(check(&file).expect_err("too large").to_string().contains("8000001 bytes"));
+    }
+}

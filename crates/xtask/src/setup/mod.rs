@@ -1,0 +1,43 @@
+//! `cargo xtask setup`: brings what tests, demo and bench run against. It may be called at any time: what is there is left alone,
+//! and when nothing is missing it takes milliseconds.
+//!
+//! Two sources, in this order: programs on PATH; packages of the Debian mirror that this machine's apt is set up with. Servers
+//! that run unpacked (Consul, promtool) go into the target directory; the rest is installed.
+
+mod archive;
+mod packages;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+pub(crate) use archive::Archived;
+
+/// The programs that tests and demo are given by path.
+pub(crate) struct Tools {
+    pub(crate) consul: PathBuf,
+    pub(crate) promtool: PathBuf,
+}
+
+/// Brings everything, prints what it does, and says where the tools are.
+pub(crate) fn setup() -> Result<Tools> {
+    packages::install_missing()?;
+    let mut found = archive::bring(&[Archived::CONSUL, Archived::PROMTOOL])?.into_iter();
+    let mut next = || found.next().expect("`bring` returns one path for each program it was asked for");
+    Ok(Tools { consul: next(), promtool: next() })
+}
+
+/// Other supervisors for containers, to be measured beside ours: name and path.
+pub(crate) fn inits() -> Result<Vec<(&'static str, PathBuf)>> {
+    let paths = archive::bring(&[Archived::TINI, Archived::DUMB_INIT])?;
+    Ok(["tini", "dumb-init"].into_iter().zip(paths).collect())
+}
+
+/// Prints where everything is, for `cargo xtask setup` itself.
+pub(crate) fn report(tools: &Tools) {
+    println!("consul:   {}", tools.consul.display());
+    println!("promtool: {}", tools.promtool.display());
+    for (program, path) in packages::present() {
+        println!("{:<9} {}", format!("{program}:"), path.display());
+    }
+}

@@ -1,0 +1,84 @@
+//! `cargo xtask soak`: long runs that watch whether anything grows, leaks or stops.
+
+mod catalog;
+mod checks;
+mod reloads;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::bench::Kit;
+use crate::dist;
+use crate::phases::Phases;
+
+/// What `cargo xtask soak` was asked for.
+pub(crate) struct Options {
+    pub(crate) list: bool,
+    pub(crate) minutes: u32,
+    /// Run this instead of building the release binary.
+    pub(crate) pilotfish: Option<PathBuf>,
+    pub(crate) filters: Vec<String>,
+}
+
+/// A long run. It is given the moment at which to end, and fails by itself if what it watches goes wrong.
+struct Scenario {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Kit, until: Instant) -> Result<()>,
+}
+
+/// All scenarios, in the order they run.
+const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "reloads",
+        about: "10,000 reloads, or as many as the time allows: descriptors, threads and memory stay flat",
+        run: reloads::reloads,
+    },
+    Scenario {
+        name: "hangups",
+        about: "SIGHUP as fast as it can be sent, then SIGTERM in the middle of it",
+        run: reloads::hangups,
+    },
+    Scenario {
+        name: "hung-check",
+        about: "a health check that hangs for ever, beside healthy ones that must not miss a heartbeat",
+        run: checks::hung_check,
+    },
+    Scenario {
+        name: "catalog",
+        about: "Consul is killed, restarted empty and paused at random: the application stays, the registration returns",
+        run: catalog::faults,
+    },
+];
+
+/// Runs the scenarios one after the other, each for the time that was asked for.
+pub(crate) fn soak(options: &Options) -> Result<()> {
+    let wanted = |scenario: &&Scenario| {
+        options.filters.is_empty() || options.filters.iter().any(|filter| scenario.name.contains(filter))
+    };
+    let chosen: Vec<_> = SCENARIOS.iter().filter(wanted).collect();
+    if chosen.is_empty() {
+        bail!("no scenario to run; `cargo xtask soak --list` names them");
+    }
+    if options.list {
+        for scenario in chosen {
+            println!("{}: {}", scenario.name, scenario.about);
+        }
+        return Ok(());
+    }
+    let pilotfish = match &options.pilotfish {
+        Some(path) => path.canonicalize().with_context(|| format!("cannot find {}", path.display()))?,
+        None => dist::dist()?,
+    };
+    let kit = Kit::new("soak", pilotfish)?;
+    let length = Duration::from_secs(u64::from(options.minutes) * 60);
+    let mut phases = Phases::new("soak");
+    for scenario in chosen {
+        phases.run(scenario.name, || (scenario.run)(&kit, Instant::now() + length))?;
+        kit.fifo.forget();
+    }
+    phases.finish();
+    Ok(())
+}

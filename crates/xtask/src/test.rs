@@ -1,0 +1,70 @@
+//! `cargo xtask test`: what CI runs. Source first, then every test of the workspace against real servers.
+
+use anyhow::{Result, bail};
+use rustix::process::geteuid;
+
+use crate::phases::Phases;
+use crate::setup::Tools;
+use crate::{setup, verify, workspace};
+
+/// Threads per test binary. The integration tests each run a Consul and a supervisor: more at once than this, and a small machine
+/// spends its time switching between them while their deadlines run.
+const TEST_THREADS: usize = 8;
+
+/// What `cargo xtask test` was asked for.
+pub(crate) struct Options {
+    /// Names of tests, as for `cargo test`; none means all.
+    pub(crate) filters: Vec<String>,
+    /// Leave out `verify`.
+    pub(crate) no_verify: bool,
+}
+
+/// Runs the phases in order and stops at the first that fails.
+pub(crate) fn test(options: &Options) -> Result<()> {
+    let mut phases = Phases::new("test");
+    phases.run("namespaces", check_namespaces)?;
+    let tools = phases.run("setup", setup::setup)?;
+    if !options.no_verify {
+        verify::in_phases(&mut phases)?;
+    }
+    phases.run("build", || workspace::run(workspace::cargo().args(["build", "--workspace", "--all-targets"])))?;
+    phases.run("tests", || run_tests(&tools, &options.filters))?;
+    phases.finish();
+    Ok(())
+}
+
+fn run_tests(tools: &Tools, filters: &[String]) -> Result<()> {
+    let mut cargo = workspace::cargo();
+    // A failure in one crate must not hide those in the others.
+    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    if !filters.is_empty() {
+        // Documentation tests know no names worth filtering by.
+        cargo.arg("--all-targets");
+    }
+    cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}")).args(filters);
+    cargo.env("PILOTFISH_TEST_CONSUL", &tools.consul);
+    cargo.env("PILOTFISH_TEST_PROMTOOL", &tools.promtool);
+    cargo.env("PATH", workspace::path_with_root_programs());
+    workspace::run(&mut cargo)
+}
+
+/// The integration tests give each supervisor its own PID and network namespace. Say early if that cannot work here.
+fn check_namespaces() -> Result<()> {
+    let mut unshare = std::process::Command::new("unshare");
+    unshare.args(["--pid", "--net", "--fork", "--mount-proc"]);
+    if !geteuid().is_root() {
+        unshare.args(["--user", "--map-root-user"]);
+    }
+    unshare.arg("true");
+    if workspace::find_program("unshare").is_none() {
+        return Ok(()); // Setup is about to install it.
+    }
+    if let Err(error) = workspace::output(&mut unshare) {
+        bail!(
+            "{error}\nthe integration tests need namespaces of their own: run as root (in a container: with `--privileged`), or allow \
+             user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, and on Ubuntu \
+             `sysctl kernel.apparmor_restrict_unprivileged_userns=0`)"
+        );
+    }
+    Ok(())
+}
