@@ -15,8 +15,8 @@ use std::time::Duration;
 use pilotfish_consul::{CheckStatus, Client, Config, ServiceRegistration, TtlCheck};
 
 /// Runs a test on the runtime that the product uses: one thread.
-fn run<F: Future<Output = ()>>(test: F) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+fn run<F: Future>(test: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
 }
 
 fn client(server: SocketAddr) -> Client {
