@@ -1,6 +1,6 @@
 //! The least HTTP that test support needs to see whether a server is ready: no client under test is involved.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -26,4 +26,27 @@ pub(crate) fn request(
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some((status, body.to_owned()))
+}
+
+/// The same in HTTP/1.1, for a server that neither speaks 1.0 nor closes the connection: the body is as long as the answer says.
+pub(crate) fn exchange(limit: Duration, server: SocketAddr, method: &str, path: &str, body: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&server, limit).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
+    let length = body.len();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        match line.trim_end().split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse().ok()?,
+            None if line.trim_end().is_empty() => break,
+            Some(_) | None => {}
+        }
+    }
+    let mut answer = vec![0; length];
+    reader.read_exact(&mut answer).ok()?;
+    String::from_utf8(answer).ok()
 }

@@ -9,7 +9,7 @@ use rustix::process::geteuid;
 use crate::workspace::find_program;
 
 /// A program, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("nginx", "nginx"),
     ("node", "nodejs"),
     ("curl", "curl"),
@@ -20,6 +20,8 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("ps", "procps"),
     ("openssl", "openssl"),
     ("dpkg-deb", "dpkg"),
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
 ];
 
 /// Runs as root. A package's own scripts would start nginx on port 80; while `policy-rc.d` answers 101, they start nothing
