@@ -39,8 +39,9 @@ impl fmt::Display for Secret {
 
 /// Whether a variable of this name holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["PASSWORD", "SECRET", "TOKEN", "KEY"].iter().any(|part| name.contains(part))
+    let holds =
+        |part: &&str| name.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()));
+    ["PASSWORD", "SECRET", "TOKEN", "KEY"].iter().any(holds)
 }
 
 /// `text` with the values of secret variables replaced.

@@ -42,7 +42,7 @@ impl Cgroups {
     ///
     /// The root of all groups has no `cgroup.kill`: it is nobody's to divide, and so left alone.
     pub(crate) fn new(hierarchies: &Hierarchies, nonce: u64) -> Self {
-        let own = hierarchies.own_directory();
+        let own = if hierarchies.is_closed() { None } else { hierarchies.own_directory() };
         let own = own.filter(|own| accessible(own, libc::W_OK) && accessible(&own.join("cgroup.kill"), libc::F_OK));
         if let Some(own) = &own {
             remove_left_overs(own);

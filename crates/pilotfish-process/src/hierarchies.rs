@@ -1,19 +1,29 @@
-//! Where control groups are mounted, and which of them is ours: read once, at start.
+//! Where control groups are mounted, and which of them is ours: read at most once.
 
+use std::cell::OnceCell;
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem::MaybeUninit;
 use std::path::{Component, Path, PathBuf};
 
 /// What is read of a list at once, in bytes: enough for some fifty mounts.
 const READ_BYTES: usize = 8 * 1024;
+
+/// Where the unified hierarchy is mounted nearly everywhere, and the file that kills all of it; the second is where it is when the older
+/// hierarchies are in use beside it.
+const USUAL_POINTS: [(&CStr, &CStr); 2] = [
+    (c"/sys/fs/cgroup", c"/sys/fs/cgroup/cgroup.kill"),
+    (c"/sys/fs/cgroup/unified", c"/sys/fs/cgroup/unified/cgroup.kill"),
+];
 
 /// What the system says of control groups, as text; empty where `/proc` is not mounted.
 #[derive(Debug, Default)]
 pub(crate) struct Hierarchies {
     /// `/proc/self/cgroup`: our group in each hierarchy (cgroups(7)).
     groups: String,
-    /// `/proc/self/mountinfo` (proc(5)).
-    mounts: String,
+    /// `/proc/self/mountinfo` (proc(5)), read when it is needed: the kernel takes longer for it than for anything else at the start.
+    mounts: OnceCell<String>,
 }
 
 /// One mounted hierarchy.
@@ -29,18 +39,18 @@ pub(crate) struct Hierarchy<'a> {
 
 impl Hierarchies {
     pub(crate) fn read() -> Self {
-        let read = |path| read(path).unwrap_or_default();
-        Hierarchies { groups: read("/proc/self/cgroup"), mounts: read("/proc/self/mountinfo") }
+        Hierarchies { groups: read("/proc/self/cgroup").unwrap_or_default(), mounts: OnceCell::new() }
     }
 
     #[cfg(test)]
     pub(crate) fn of(groups: &str, mounts: &str) -> Self {
-        Hierarchies { groups: groups.to_owned(), mounts: mounts.to_owned() }
+        Hierarchies { groups: groups.to_owned(), mounts: mounts.to_owned().into() }
     }
 
     pub(crate) fn mounted(&self) -> impl Iterator<Item = Hierarchy<'_>> {
         // id parent device root mount-point options [tags] - type source super-options.
-        self.mounts.lines().filter_map(|line| {
+        let mounts = self.mounts.get_or_init(|| read("/proc/self/mountinfo").unwrap_or_default());
+        mounts.lines().filter_map(|line| {
             let (before, after) = line.split_once(" - ")?;
             let mut before = before.split(' ').skip(3);
             let (root, point) = (before.next()?, Path::new(before.next()?));
@@ -64,6 +74,17 @@ impl Hierarchies {
         })
     }
 
+    /// Whether the usual places tell already that no group can be made: the hierarchy is mounted read-only, as container engines do, or
+    /// our group is the root of all, which has no `cgroup.kill` and is nobody's to divide. Spares the list of mounts.
+    pub(crate) fn is_closed(&self) -> bool {
+        let at_top = self.own_group("") == Some("/");
+        USUAL_POINTS.iter().any(|&(point, kill)| {
+            is_unified(point)
+                && (access_error(point, libc::W_OK) == Some(libc::EROFS)
+                    || at_top && access_error(kill, libc::F_OK) == Some(libc::ENOENT))
+        })
+    }
+
     /// The directory of our own group in the unified hierarchy, when it is within what is mounted.
     pub(crate) fn own_directory(&self) -> Option<PathBuf> {
         let group = Path::new(self.own_group("")?);
@@ -74,6 +95,22 @@ impl Hierarchies {
             plain.then(|| hierarchy.point.join(below))
         })
     }
+}
+
+/// Whether this is a place of the unified hierarchy (statfs(2)).
+fn is_unified(path: &CStr) -> bool {
+    let mut facts = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the path is a terminated string; `facts` has room for what is written, and is looked at only when it was.
+    unsafe {
+        libc::statfs(path.as_ptr(), facts.as_mut_ptr()) == 0 && facts.assume_init().f_type == libc::CGROUP2_SUPER_MAGIC
+    }
+}
+
+/// Why we may not access a path in this way, if we may not (access(2)).
+fn access_error(path: &CStr, mode: libc::c_int) -> Option<i32> {
+    // SAFETY: the path is a terminated string; nothing is written.
+    let refused = unsafe { libc::access(path.as_ptr(), mode) } != 0;
+    refused.then(io::Error::last_os_error)?.raw_os_error()
 }
 
 /// In one read where that is enough: the kernel lists all mounts anew for each, and the standard library begins with small ones.

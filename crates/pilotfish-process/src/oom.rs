@@ -9,16 +9,26 @@ const OWN_SCORE: i32 = -900;
 /// The counter of kills in our control group, if there is one that can be read.
 #[derive(Debug)]
 pub(crate) struct OomKills {
+    /// Where to look for it, until that was done.
+    unsought: Option<Hierarchies>,
     counter: Option<PathBuf>,
     seen: u64,
 }
 
 impl OomKills {
-    /// Finds the counter of our own control group (v2 `memory.events`, v1 `memory.oom_control`).
-    pub(crate) fn new(hierarchies: &Hierarchies) -> Self {
-        let found = candidates(hierarchies).into_iter().find_map(|path| count(&path).map(|seen| (path, seen)));
-        let (counter, seen) = found.map_or((None, 0), |(path, seen)| (Some(path), seen));
-        OomKills { counter, seen }
+    pub(crate) fn new(hierarchies: Hierarchies) -> Self {
+        OomKills { unsought: Some(hierarchies), counter: None, seen: 0 }
+    }
+
+    /// Finds the counter of our own control group (v2 `memory.events`, v1 `memory.oom_control`) when it is called first.
+    ///
+    /// To be called when the first processes were started, who would have to wait for it otherwise; filling the memory takes them longer.
+    pub(crate) fn seek(&mut self) {
+        let Some(hierarchies) = self.unsought.take() else { return };
+        let found = candidates(&hierarchies).into_iter().find_map(|path| count(&path).map(|seen| (path, seen)));
+        if let Some((path, seen)) = found {
+            (self.counter, self.seen) = (Some(path), seen);
+        }
     }
 
     /// Whether one more kill was counted than was told so far; each is told once.

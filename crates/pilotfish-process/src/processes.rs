@@ -122,7 +122,7 @@ impl Processes {
             exits: Vec::new(),
             // A program that became us by exec may have left children, whose SIGCHLD is gone.
             unreaped: true,
-            oom_kills: OomKills::new(&hierarchies),
+            oom_kills: OomKills::new(hierarchies),
             oom_score: oom::protect_ourselves().and_then(|score| CString::new(score.to_string()).ok()),
             reaped_orphans: 0,
             stack: Stack::new()?,
@@ -140,6 +140,7 @@ impl Processes {
 
     /// The next thing that happened. Cancel-safe: what is not returned is still there for the next call.
     pub async fn next(&mut self) -> Happening {
+        self.oom_kills.seek();
         loop {
             if let Some(happening) = self.happenings.pop_front() {
                 return happening;

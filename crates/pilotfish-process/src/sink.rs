@@ -55,8 +55,9 @@ impl Sink {
     /// # Errors
     /// When the descriptor cannot be duplicated.
     pub fn new(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
-        let copy = descriptor.try_clone_to_owned()?;
-        let kind = File::from(copy.try_clone()?).metadata()?.file_type();
+        let copy = File::from(descriptor.try_clone_to_owned()?);
+        let kind = copy.metadata()?.file_type();
+        let copy = OwnedFd::from(copy);
         let number = copy.as_raw_fd();
         // SAFETY: takes no memory of ours.
         let terminal = unsafe { libc::isatty(number) } == 1;

@@ -12,7 +12,6 @@ use crate::hierarchies::Hierarchies;
 use crate::processes::Runs;
 use crate::procfs::{self, OwnChildren};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 
 /// Every mark has this bit; its value as a limit is beyond reach.
 const MARK_BIT: u64 = 1 << 62;
@@ -33,7 +32,8 @@ impl Marks {
     pub(crate) fn new() -> Self {
         let mut random = [0; 8];
         // Without random numbers all supervisors share one nonce, which matters to nested ones only.
-        let _ = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
+        // SAFETY: the pointer and the length are those of `random`.
+        unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), libc::GRND_NONBLOCK) };
         Marks { nonce: (u64::from_ne_bytes(random) & (MARK_BIT - 1)) >> RUN_BITS }
     }
 

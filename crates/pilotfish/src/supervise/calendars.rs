@@ -19,6 +19,7 @@ pub(crate) struct Calendars(BTreeMap<String, AbortHandle>);
 
 impl Calendars {
     /// Sends `CalendarDue` at each time of the calendar.
+    #[inline(never)]
     pub(crate) fn arm(&mut self, job: String, calendar: Calendar, inbox: Sender) {
         let task = tokio::spawn(follow(job.clone(), calendar, inbox));
         if let Some(old) = self.0.insert(job, task.abort_handle()) {

@@ -144,6 +144,8 @@ impl Catalog {
     }
 
     /// Sends a request; its outcome becomes a message.
+    // Not inlined for the reason given in `shell.rs`.
+    #[inline(never)]
     pub(crate) fn call(&mut self, call: CallId, request: Request) {
         let (asker, inbox, calls) = (self.asker(), self.inbox.clone(), self.calls.clone());
         tokio::spawn(async move {
@@ -169,6 +171,7 @@ impl Catalog {
     }
 
     /// Looks out for the disappearance of a service from its agent.
+    #[inline(never)]
     pub(crate) fn guard(&mut self, service: String) {
         self.unguard(&service);
         let guarding = self.guards.values().flatten().count();
@@ -193,6 +196,7 @@ impl Catalog {
         self.follow(&name);
     }
 
+    #[inline(never)]
     fn follow(&mut self, name: &str) {
         let Some(following) = self.watches.get_mut(name) else { return };
         following.task.take().inspect(AbortHandle::abort);

@@ -74,7 +74,7 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
         return Err(UsageError(format!("cannot read config {shown}: it is a directory, expected a file")).into());
     }
     // One byte more than is allowed is enough to be refused; a device without end is not read for ever.
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(metadata.len().min(MAX_CONFIG_BYTES as u64) as usize + 1);
     let file = fs::File::open(path).and_then(|file| file.take(MAX_CONFIG_BYTES as u64 + 1).read_to_end(&mut bytes));
     file.map_err(|error| UsageError(format!("cannot read config {shown}: {error}")))?;
     let text = decode(&bytes, &shown.to_string()).map_err(|errors| UsageError(errors.to_string()))?;

@@ -41,7 +41,7 @@ use tokio::time::sleep_until;
 
 use crate::command_line::Run;
 use inbox::Receiver;
-use loading::Origin;
+use loading::{Environment, Origin};
 use panics::caught;
 use shell::Shell;
 
@@ -65,18 +65,19 @@ const EXIT_SOFTWARE: u8 = 70;
 /// Whatever keeps it from starting: nothing was started then.
 pub(crate) fn run(run: Run) -> anyhow::Result<ExitCode> {
     let origin = Origin { config: run.config, command: run.command };
-    let loaded = origin.load(&environment())?;
+    let inherited = environment();
+    let loaded = origin.load(&inherited)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot set up the event loop")?;
-    let code = runtime.block_on(supervise(origin, loaded))?;
+    let code = runtime.block_on(supervise(origin, loaded, inherited))?;
     // A resolver's thread that still waits for a name server must not keep the container alive.
     runtime.shutdown_background();
     Ok(ExitCode::from(code))
 }
 
-async fn supervise(origin: Origin, loaded: pilotfish_config::Loaded) -> anyhow::Result<u8> {
+async fn supervise(origin: Origin, loaded: pilotfish_config::Loaded, inherited: Environment) -> anyhow::Result<u8> {
     let mut core = Supervisor::new(loaded.config.spec.clone(), u64::from(jitter()) << 32 | u64::from(jitter()));
-    let (mut shell, mut inbox) = Shell::new(origin, loaded).await?;
+    let (mut shell, mut inbox) = Shell::new(origin, loaded, inherited).await?;
     let code = match caught(turn(&mut core, &mut shell, &mut inbox)).await {
         Ok(code) => code,
         Err(panicked) => {

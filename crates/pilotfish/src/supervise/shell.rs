@@ -27,7 +27,7 @@ use super::{
     events::Listeners,
     gauges::Gauges,
     inbox::{INBOX_MESSAGES, Message, Receiver, Sender},
-    loading::{self, Environment, Origin},
+    loading::{Environment, Origin},
     narration::{self, process_name},
     panics::caught,
     servers::Servers,
@@ -79,12 +79,15 @@ struct Running {
 
 impl Shell {
     /// Sets everything up that can fail, before anything is started.
-    pub(super) async fn new(origin: Origin, loaded: Loaded) -> anyhow::Result<(Shell, Receiver)> {
+    pub(super) async fn new(
+        origin: Origin,
+        loaded: Loaded,
+        inherited: Environment,
+    ) -> anyhow::Result<(Shell, Receiver)> {
         let began = Instant::now();
         let Loaded { config, warnings } = loaded;
         let (inbox, receiver) = mpsc::channel(INBOX_MESSAGES);
         let processes = Processes::new().context("cannot take over the container's processes")?;
-        let inherited = loading::environment();
         let log = super::reloading::open_log(&config, &inherited)?;
         let driven = log.clone();
         tokio::spawn(async move { driven.drive().await });
@@ -231,6 +234,8 @@ impl Shell {
         }
     }
 
+    // Not inlined, nor are the others that start tasks: `perform` would hold room for the futures of all of them, eleven pages of stack.
+    #[inline(never)]
     fn spawn(&mut self, run: RunId, label: Label, process: &Process) -> Event {
         let attached = process.output == Output::Attached;
         let command = Command {
@@ -260,30 +265,36 @@ impl Shell {
 
     /// The environment that configs are rendered with: the inherited one, and what was set since.
     pub(super) fn environment(&self) -> Environment {
-        let mut all = self.inherited.clone();
-        self.override_in(&mut all);
-        all
+        let all = self.with_overrides(self.inherited.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
+        all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
-    fn override_in(&self, all: &mut Environment) {
+    fn with_overrides<'s>(
+        &'s self,
+        variables: impl Iterator<Item = (&'s OsStr, &'s OsStr)>,
+    ) -> BTreeMap<&'s OsStr, &'s OsStr> {
+        let mut all: BTreeMap<_, _> = variables.collect();
         for (name, value) in &self.overrides {
             match value {
-                Some(value) => drop(all.insert(name.into(), value.into())),
-                None => drop(all.remove(OsStr::new(name))),
-            }
+                Some(value) => all.insert(name.as_ref(), value.as_ref()),
+                None => all.remove(OsStr::new(name)),
+            };
         }
+        all
     }
 
     /// The whole environment of a process: the inherited one, what the config adds, what was set since, and the job's own.
     fn environment_of(&self, process: &Process) -> Vec<(OsString, OsString)> {
-        let mut all = self.inherited.clone();
-        all.extend(self.config.environment.iter().map(|(name, value)| (name.into(), value.into())));
-        self.override_in(&mut all);
-        all.extend(process.env.iter().map(|(name, value)| (name.into(), value.into())));
-        all.into_iter().collect()
+        // Copied only once it is whole, because every check needs one.
+        let inherited = self.inherited.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        let added = self.config.environment.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        let mut all = self.with_overrides(inherited.chain(added));
+        all.extend(process.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
+        all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
     /// Begins to read a process's output; dropping what is returned says that it is over.
+    #[inline(never)]
     fn read_output(&mut self, label: &Label, process: &Process, spawned: Spawned) -> Option<oneshot::Sender<()>> {
         let output = spawned.output?;
         // Readers that are done are forgotten here, so that their number follows that of running processes.
@@ -303,6 +314,7 @@ impl Shell {
         Some(over)
     }
 
+    #[inline(never)]
     fn probe(&mut self, run: RunId, job: &str, check: &Check, timeout: Duration) {
         let inbox = self.inbox.clone();
         let target = match check {
