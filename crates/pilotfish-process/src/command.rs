@@ -11,6 +11,8 @@ pub enum Stdio {
     /// Output through two pipes that [`crate::Output`] reads line by line; input is empty.
     #[default]
     Wrapped,
+    /// The same through one pipe, for what runs often and whose streams nobody tells apart: a third fewer system calls.
+    Merged,
     /// Output as the supervisor's own, unread; input is empty. For jobs whose output is passed `raw`.
     Raw,
     /// No input, and the output is thrown away.

@@ -5,12 +5,13 @@
 //!                    ▲   │ waitpid(-1): the one reaper, the one pid map
 //!   Command ──► Processes::spawn() ──► pid, Output (lines of stdout and stderr)
 //!               Processes::signal(), kill_tree(), kill_all(): by control group, and by a walk over what is in none
-//!   log text ─► Sink (never blocks)
+//!   log text ─► Sink (never blocks)          a deadline ─► Alarm (one wake-up)
 //! ```
 //!
-//! What this crate must not do: choose when something starts or stops, keep a clock or a time-out, read a config.
+//! What this crate must not do: choose when something starts or stops, keep a time-out of its own, read a config.
 //! It is the only crate of the workspace with `unsafe` code, and each block says why it is sound.
 
+mod alarm;
 mod cgroups;
 mod child;
 mod clone;
@@ -32,6 +33,7 @@ mod tree;
 mod user;
 mod watched;
 
+pub use alarm::Alarm;
 pub use command::{Command, Stdio};
 pub use error::Error;
 pub use figures::{Figures, figures};

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 /// The longest piece of output that is handed on at once, in bytes; a longer line comes in several pieces.
 pub const LINE_LIMIT: usize = 64 * 1024;
 
-/// How much room there is for one read, in bytes: small while output is rare, and at most [`LINE_LIMIT`].
+/// How much room there is for the first read, in bytes: most processes that are started often write nothing or a line.
+const FIRST_READ_BYTES: usize = 512;
+
+/// How much there is once a read has filled its room, in bytes; more only for a line that is longer, and at most [`LINE_LIMIT`].
 const READ_BYTES: usize = 8 * 1024;
 
 /// Which of its two streams a process wrote to.
@@ -20,7 +23,7 @@ pub enum Stream {
 /// One line of output, without its line feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Where it was written to.
+    /// Where it was written to; always standard output where both share a pipe.
     pub stream: Stream,
     /// Its bytes, which need not be UTF-8; at most [`LINE_LIMIT`].
     pub bytes: Vec<u8>,
@@ -48,10 +51,12 @@ pub(crate) struct Lines {
 impl Lines {
     /// Room for a read. Call it only when [`Lines::take`] found nothing: then the room needed is bounded.
     pub(crate) fn room(&mut self) -> &mut Vec<u8> {
+        let filled = !self.buffer.is_empty() && self.buffer.len() == self.buffer.capacity();
+        let least = if filled || self.buffer.capacity() >= READ_BYTES { READ_BYTES } else { FIRST_READ_BYTES };
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
-        let wanted = self.buffer.len().clamp(READ_BYTES, LINE_LIMIT);
+        let wanted = self.buffer.len().clamp(least, LINE_LIMIT);
         self.buffer.reserve(wanted);
         &mut self.buffer
     }

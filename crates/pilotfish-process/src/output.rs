@@ -1,4 +1,4 @@
-//! The output of one process, read line by line from its two pipes.
+//! The output of one process, read line by line from its pipes.
 
 use crate::lines::{Line, Lines, Stream};
 use crate::watched::watch;
@@ -31,9 +31,9 @@ struct Source {
 }
 
 impl Output {
-    /// Takes the reading ends of two pipes, which must not block.
-    pub(crate) fn new(stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Self> {
-        let sources = [Source::new(Stream::Stdout, stdout)?, Source::new(Stream::Stderr, stderr)?];
+    /// Takes the reading ends of two pipes, which must not block, or of one for both streams.
+    pub(crate) fn new(stdout: OwnedFd, stderr: Option<OwnedFd>) -> io::Result<Self> {
+        let sources = [Source::new(Stream::Stdout, Some(stdout))?, Source::new(Stream::Stderr, stderr)?];
         Ok(Output { sources, turn: 0 })
     }
 
@@ -66,9 +66,10 @@ impl Output {
 }
 
 impl Source {
-    fn new(stream: Stream, pipe: OwnedFd) -> io::Result<Self> {
-        let pipe = watch(pipe, Interest::READABLE).map_err(|(_, error)| error)?;
-        Ok(Source { stream, pipe: Some(pipe), lines: Lines::default(), remaining: None })
+    /// Without a pipe it has ended already.
+    fn new(stream: Stream, pipe: Option<OwnedFd>) -> io::Result<Self> {
+        let pipe = pipe.map(|pipe| watch(pipe, Interest::READABLE).map_err(|(_, error)| error)).transpose()?;
+        Ok(Source { stream, pipe, lines: Lines::default(), remaining: None })
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Line>> {

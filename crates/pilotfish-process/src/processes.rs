@@ -214,7 +214,7 @@ impl Processes {
 
     fn take_signals(&mut self) {
         let Processes { signals, happenings, unreaped, .. } = self;
-        signals.poll(|signal| take(signal, happenings, unreaped));
+        signals.take_known(|signal| take(signal, happenings, unreaped));
     }
 
     fn reap(&mut self) {

@@ -72,7 +72,16 @@ impl Signals {
         }
     }
 
-    /// Takes the signals that are there, without waiting; in a storm of them, some.
+    /// Takes the signals that the runtime knows of, without waiting; in a storm of them, some. Costs nothing when there are none.
+    pub(crate) fn take_known(&self, mut take: impl FnMut(i32)) {
+        for _ in 0..BATCHES {
+            if self.source.try_io(Interest::READABLE, |source| read(source, &mut take)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Takes the signals that are there, for where the runtime does not run.
     pub(crate) fn poll(&self, mut take: impl FnMut(i32)) {
         for _ in 0..BATCHES {
             if read(self.source.get_ref(), &mut take).is_err() {

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 pub struct Spawned {
     /// Its number, which is also that of its process group.
     pub pid: i32,
-    /// What it writes, when that is [`Stdio::Wrapped`].
+    /// What it writes, when that is [`Stdio::Wrapped`] or [`Stdio::Merged`].
     pub output: Option<Output>,
 }
 
@@ -85,8 +85,11 @@ impl Processes {
         match (stdio, pipes) {
             (Stdio::Attached, _) => [0, 1, 2],
             (Stdio::Raw, _) => [null, 1, 2],
-            (Stdio::Wrapped, Some(pipes)) => [null, pipes.stdout.as_raw_fd(), pipes.stderr.as_raw_fd()],
-            (Stdio::Wrapped | Stdio::Null, _) => [null; 3],
+            (Stdio::Wrapped | Stdio::Merged, Some(pipes)) => {
+                let stdout = pipes.stdout.as_raw_fd();
+                [null, stdout, pipes.stderr.as_ref().map_or(stdout, AsRawFd::as_raw_fd)]
+            }
+            (Stdio::Wrapped | Stdio::Merged | Stdio::Null, _) => [null; 3],
         }
     }
 }
@@ -102,18 +105,21 @@ impl From<NulByte> for Error {
 /// The writing ends of a child's output, and who reads it.
 struct Pipes {
     stdout: OwnedFd,
-    stderr: OwnedFd,
+    /// Absent where both streams share a pipe.
+    stderr: Option<OwnedFd>,
     output: Output,
 }
 
 impl Pipes {
     fn open(stdio: Stdio) -> Result<Option<Self>, Error> {
-        if stdio != Stdio::Wrapped {
-            return Ok(None);
-        }
+        let separate = match stdio {
+            Stdio::Wrapped => true,
+            Stdio::Merged => false,
+            Stdio::Attached | Stdio::Raw | Stdio::Null => return Ok(None),
+        };
         let open = || {
             let (read_stdout, stdout) = pipe()?;
-            let (read_stderr, stderr) = pipe()?;
+            let (read_stderr, stderr) = if separate { Some(pipe()?) } else { None }.unzip();
             Ok(Some(Pipes { stdout, stderr, output: Output::new(read_stdout, read_stderr)? }))
         };
         open().map_err(|source| Error::Resources { doing: "open pipes for a process's output", source })

@@ -35,9 +35,8 @@ use std::{
 
 use anyhow::Context as _;
 use pilotfish_config::Level;
-use pilotfish_process::Happening;
+use pilotfish_process::{Alarm, Happening};
 use pilotfish_supervisor::{Event, Exit, Signal, Supervisor, Time};
-use tokio::time::sleep_until;
 
 use crate::command_line::Run;
 use inbox::Receiver;
@@ -77,8 +76,9 @@ pub(crate) fn run(run: Run) -> anyhow::Result<ExitCode> {
 
 async fn supervise(origin: Origin, loaded: pilotfish_config::Loaded, inherited: Environment) -> anyhow::Result<u8> {
     let mut core = Supervisor::new(loaded.config.spec.clone(), u64::from(jitter()) << 32 | u64::from(jitter()));
+    let mut alarm = Alarm::new().context("cannot set up the event loop")?;
     let (mut shell, mut inbox) = Shell::new(origin, loaded, inherited).await?;
-    let code = match caught(turn(&mut core, &mut shell, &mut inbox)).await {
+    let code = match caught(turn(&mut core, &mut shell, &mut inbox, &mut alarm)).await {
         Ok(code) => code,
         Err(panicked) => {
             shell.write(Level::Error, &format!("{panicked}; stopping everything"), None);
@@ -93,7 +93,7 @@ async fn supervise(origin: Origin, loaded: pilotfish_config::Loaded, inherited: 
 }
 
 /// Turns until the state machine says that all is over; its exit code.
-async fn turn(core: &mut Supervisor, shell: &mut Shell, inbox: &mut Receiver) -> u8 {
+async fn turn(core: &mut Supervisor, shell: &mut Shell, inbox: &mut Receiver, alarm: &mut Alarm) -> u8 {
     let mut events = VecDeque::from([Event::Booted]);
     loop {
         while let Some(event) = events.pop_front() {
@@ -112,16 +112,9 @@ async fn turn(core: &mut Supervisor, shell: &mut Shell, inbox: &mut Receiver) ->
             happening = shell.processes.next() => shell.happened(happening),
             // The shell itself holds a sender: there is always a next message.
             Some(message) = inbox.recv() => shell.received(message, core),
-            () = until(deadline) => Some(Event::TimePassed),
+            () = alarm.wait(deadline) => Some(Event::TimePassed),
         };
         events.extend(event);
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }
 

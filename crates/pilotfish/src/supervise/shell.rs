@@ -247,6 +247,8 @@ impl Shell {
             stdio: match process.output {
                 Output::Attached => Stdio::Attached,
                 Output::Raw => Stdio::Raw,
+                // Nobody asks which stream a check has complained on.
+                Output::Wrapped if label.kind == RunKind::Check => Stdio::Merged,
                 Output::Wrapped | Output::Measured(_) => Stdio::Wrapped,
             },
             foreground: attached,

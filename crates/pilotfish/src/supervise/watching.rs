@@ -57,8 +57,12 @@ pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
                 }
                 told.tell(Event::Viewed { watch: watch.name.clone(), view }).await;
                 match pace.wait(step, asked.elapsed()) {
-                    // The loop acts on what was found before the next question is asked; a timer would round up to a millisecond.
-                    Duration::ZERO => tokio::task::yield_now().await,
+                    // The loop acts on what was found before the next question is asked; a timer would round up to a millisecond. Twice,
+                    // because the exchange has woken this task itself, which makes the first one end at once.
+                    Duration::ZERO => {
+                        tokio::task::yield_now().await;
+                        tokio::task::yield_now().await;
+                    }
                     pause => tokio::time::sleep(pause).await,
                 }
                 continue;
