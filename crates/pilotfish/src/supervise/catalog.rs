@@ -148,7 +148,9 @@ impl Catalog {
     #[inline(never)]
     pub(crate) fn call(&mut self, call: CallId, request: Request) {
         let (asker, inbox, calls) = (self.asker(), self.inbox.clone(), self.calls.clone());
-        tokio::spawn(async move {
+        // Boxed, like the others: the runtime moves a future several times on its way to the heap, ten kilobytes each, and every move has a place
+        // of its own on the stack.
+        tokio::spawn(Box::pin(async move {
             // The semaphore is never closed.
             let _permit = calls.acquire().await;
             let begun = Instant::now();
@@ -162,7 +164,7 @@ impl Catalog {
             };
             // The loop is gone only when the supervisor ends.
             let _ = inbox.send(Message::Answered { call, outcome, took: begun.elapsed() }).await;
-        });
+        }));
     }
 
     fn asker(&self) -> Option<Asker> {
@@ -178,7 +180,7 @@ impl Catalog {
         let task = self.client.as_ref().filter(|_| guarding < GUARDS).map(|client| {
             let home = lock(&self.homes).by_service.get(&service).cloned();
             let client = home.map_or_else(|| client.clone(), |home| client.pinned(&home));
-            tokio::spawn(guard(client, service.clone(), self.inbox.clone())).abort_handle()
+            tokio::spawn(Box::pin(guard(client, service.clone(), self.inbox.clone()))).abort_handle()
         });
         self.guards.insert(service, task);
     }
@@ -204,7 +206,8 @@ impl Catalog {
         following.term = self.next_term;
         if let Some(client) = self.client.clone() {
             let told = Told { watch: name.to_owned(), term: following.term, inbox: self.inbox.clone() };
-            following.task = Some(tokio::spawn(watching::follow(client, following.watch.clone(), told)).abort_handle());
+            let task = Box::pin(watching::follow(client, following.watch.clone(), told));
+            following.task = Some(tokio::spawn(task).abort_handle());
         }
     }
 

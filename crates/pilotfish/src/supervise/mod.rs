@@ -68,7 +68,8 @@ pub(crate) fn run(run: Run) -> anyhow::Result<ExitCode> {
     let loaded = origin.load(&inherited)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot set up the event loop")?;
-    let code = runtime.block_on(supervise(origin, loaded, inherited))?;
+    // Boxed for the reason given in `catalog.rs`.
+    let code = runtime.block_on(Box::pin(supervise(origin, loaded, inherited)))?;
     // A resolver's thread that still waits for a name server must not keep the container alive.
     runtime.shutdown_background();
     Ok(ExitCode::from(code))
