@@ -28,22 +28,27 @@ pub(super) fn idle(kit: &Kit, _: &Options) -> Result<Vec<Row>> {
     let check = kit.app("count", &[&counted.display().to_string()]);
     let service = json!({
         "name": "idle", "exec": kit.app("wait", &["signal"]), "main": true, "port": 80, "interfaces": ["static:127.0.0.1"],
-        "health": { "exec": check, "interval": 5, "timeout": 4, "ttl": 15 },
+        "health": { "exec": check.clone(), "interval": 5, "timeout": 4, "ttl": 15 },
     });
     let busy =
         json!({ "consul": address.to_string(), "jobs": [service], "watches": [{ "name": "other", "interval": 10 }] });
     let alone = json!({ "jobs": [{ "name": "alone", "exec": kit.app("wait", &["signal"]), "main": true }] });
     let supervisors = [Contained::start(kit, "idle", busy)?, Contained::start(kit, "alone", alone)?];
+    // What no supervisor can do for less: the same command started at the same pace, and waited for.
+    let mut bare = kit.app("periodically", &["1000", "5000"]);
+    bare.extend(check);
+    let floor = Process::start(&bare)?;
     kit.interrupt.pause(SETTLE)?;
-    let before = looks(&supervisors)?;
+    let (before, floor_before) = (looks(&supervisors)?, Look::at(floor.pid()?)?);
     kit.interrupt.pause(MINUTE)?;
-    let after = looks(&supervisors)?;
+    let (after, floor_after) = (looks(&supervisors)?, Look::at(floor.pid()?)?);
     let ((busy, busy_before), (alone, alone_before)) = ((after[0], before[0]), (after[1], before[1]));
     // The application is the only child that is not the supervisor's own affair.
     let processes = proc::children(supervisors[0].pid)?.1;
     let one = |name: &str, unit, value| Row::new(name, unit, Figure::one(value));
     Ok(vec![
         one("idle (service, check every 5 s, watch): CPU of the supervisor", "ms a minute", busy.cpu - busy_before.cpu)
+            .beside(Figure::one(floor_after.cpu - floor_before.cpu))
             .goal(3.0),
         one("    RSS as PID 1", "MB", busy.rss).goal(4.0),
         one("    of these its own, the rest are pages of the program's file", "MB", busy.anonymous),
