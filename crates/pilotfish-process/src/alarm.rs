@@ -50,8 +50,8 @@ impl Alarm {
             }
             // Readiness fails only while the runtime shuts down.
             let Ok(mut guard) = self.timer.readable().await else { return std::future::pending().await };
-            // An earlier deadline may have passed meanwhile: how often is nothing to us, and the clock tells the rest.
-            let _ = guard.try_io(|timer| read(timer.get_ref()));
+            // How often it has rung is not read: only the next time is news (edge-triggered, epoll(7)), and the clock tells which deadline it was.
+            guard.clear_ready();
         }
     }
 
@@ -67,13 +67,6 @@ impl Alarm {
         // SAFETY: the setting is valid, and the old one is not asked for. With a valid one the call cannot fail.
         unsafe { libc::timerfd_settime(self.timer.as_raw_fd(), 0, &setting, std::ptr::null_mut()) };
     }
-}
-
-fn read(timer: &OwnedFd) -> io::Result<()> {
-    let mut times = 0u64;
-    // SAFETY: `times` has the eight bytes that a timer gives.
-    let count = unsafe { libc::read(timer.as_raw_fd(), (&raw mut times).cast(), size_of_val(&times)) };
-    if count < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]

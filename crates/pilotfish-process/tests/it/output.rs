@@ -6,6 +6,7 @@ use pilotfish_process::{Command, Exit, LINE_LIMIT, Line, Output, Processes, Stdi
 
 pub(crate) const CASES: &[Case] = &[
     ("lines_of_both_streams", lines_of_both_streams),
+    ("both_streams_through_one_pipe", both_streams_through_one_pipe),
     ("bytes_and_a_last_partial_line", bytes_and_a_last_partial_line),
     ("one_line_of_64_megabytes", one_line_of_64_megabytes),
     ("a_hundred_megabytes", a_hundred_megabytes),
@@ -33,6 +34,19 @@ fn lines_of_both_streams() {
         let of = |stream| lines.iter().filter(|line| line.stream == stream).map(|line| line.text()).collect::<Vec<_>>();
         assert_eq!(of(Stream::Stdout), ["one", "", "three"]);
         assert_eq!(of(Stream::Stderr), ["two"]);
+        assert_eq!(exit(&mut processes, 1).await, (Exit::Code(0), false));
+    });
+}
+
+fn both_streams_through_one_pipe() {
+    with_processes(|mut processes| async move {
+        // The second part is longer than one read, and the two streams need not be closed by the same process.
+        let script = "echo one; echo two >&2; exec >&2; head -c 2000 /dev/zero | tr '\\0' x; echo; echo last";
+        let command = Command { stdio: Stdio::Merged, ..sh(script) };
+        let mut output = start(&mut processes, 1, &command).output.expect("it is read");
+        let lines = lines(&mut output).await;
+        let texts: Vec<_> = lines.iter().map(Line::text).collect();
+        assert_eq!(texts, ["one", "two", &"x".repeat(2000), "last"]);
         assert_eq!(exit(&mut processes, 1).await, (Exit::Code(0), false));
     });
 }
