@@ -30,6 +30,8 @@ const REFRESH_LIMIT: Duration = Duration::from_secs(1);
 pub struct Client {
     shared: Arc<Shared>,
     pin: Option<Endpoint>,
+    /// Ask for the agent's own datacenter, whatever is configured.
+    local: bool,
 }
 
 struct Shared {
@@ -68,12 +70,17 @@ impl Client {
             pool: Pool::default(),
             endpoints: Mutex::default(),
         };
-        Ok(Client { shared: Arc::new(shared), pin: None })
+        Ok(Client { shared: Arc::new(shared), pin: None, local: false })
     }
 
     /// A client that speaks to this server only, without fail-over. To remove a registration from a server that has returned.
     pub fn pinned(&self, endpoint: &Endpoint) -> Client {
-        Client { shared: self.shared.clone(), pin: Some(endpoint.clone()) }
+        Client { shared: self.shared.clone(), pin: Some(endpoint.clone()), local: self.local }
+    }
+
+    /// A client that asks for the agent's own datacenter, where its registrations are, also when another one is configured.
+    pub fn local(&self) -> Client {
+        Client { local: true, ..self.clone() }
     }
 
     /// The server that the next call asks first; nothing before the first call.
@@ -82,7 +89,7 @@ impl Client {
     }
 
     pub(crate) fn datacenter(&self) -> Option<&str> {
-        self.shared.datacenter.as_deref()
+        self.shared.datacenter.as_deref().filter(|_| !self.local)
     }
 
     /// Carries out one call within its deadline: on the preferred server, and on the others where that can do no harm.

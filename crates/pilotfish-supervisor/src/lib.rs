@@ -16,6 +16,7 @@
 extern crate alloc;
 
 mod calendar;
+mod claim;
 mod condition;
 mod event;
 mod execution;

@@ -100,7 +100,10 @@ impl Supervisor {
             Event::Loaded(result) => self.loaded(result.map(|spec| *spec)),
             Event::MaintenanceRequested(on) => self.set_maintenance(on),
             Event::CatalogAnswered { call, outcome } => self.catalog_answered(call, outcome),
-            Event::ServiceMissing { service } => self.service_missing(&service),
+            Event::ServiceMissing { service } => self.of_service(&service, Registration::missing),
+            Event::ServiceTaken { service, by } => {
+                self.of_service(&service, |registration, out| registration.taken(out, &by));
+            }
             Event::Viewed { watch, view } => {
                 if let Some(watching) = self.watches.iter_mut().find(|watching| watching.spec.name == watch) {
                     watching.viewed(&mut self.out, view);
@@ -269,10 +272,11 @@ impl Supervisor {
         self.leaving.push(registration);
     }
 
-    fn service_missing(&mut self, service: &str) {
+    /// What a guard found of a service.
+    fn of_service(&mut self, service: &str, found: impl FnOnce(&mut Registration, &mut Output)) {
         let mut registrations = self.jobs.iter_mut().filter_map(|job| job.registration.as_mut());
         if let Some(registration) = registrations.find(|registration| registration.service.id == service) {
-            registration.missing(&mut self.out);
+            found(registration, &mut self.out);
         }
     }
 

@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) catalog: Catalog,
     pub(crate) agent: &'static str,
     pub(crate) held: BTreeMap<&'static str, BTreeMap<String, ServiceStatus>>,
+    /// Other supervisors that have registered the same.
+    pub(crate) others: Vec<Other>,
     pub(crate) latency: Duration,
     pub(crate) next_config: Option<Result<Spec, String>>,
     /// What happened, one word a line; tests read this.
@@ -100,6 +102,7 @@ impl World {
             catalog: Catalog::Up,
             agent: "10.0.0.1:8500",
             held: BTreeMap::new(),
+            others: Vec::new(),
             latency: Duration::from_millis(2),
             next_config: None,
             story: Vec::new(),
@@ -331,6 +334,10 @@ impl World {
         let held = self.held.entry(agent).or_default();
         let done = CallOutcome::Done { address: agent.to_string() };
         let (text, outcome) = match request {
+            Request::Look { service, .. } => {
+                let ours = held.contains_key(service);
+                (format!("look {service}"), CallOutcome::Seen { ours, others: self.others.clone() })
+            }
             Request::Register { service, status } => {
                 held.insert(service.id.clone(), *status);
                 (format!("register {} {status:?}", service.id), done)
@@ -378,6 +385,9 @@ impl World {
             Notice::RegistrationLost { service } => self.tell(format!("lost {service}")),
             Notice::Registered { service, .. } => self.tell(format!("registered {service}")),
             Notice::CatalogFailed { service, .. } => self.tell(format!("catalog failed {service}")),
+            Notice::Contested { service, by, lasting } => {
+                self.tell(format!("{service} contested by {by}{}", if *lasting { ", lasting" } else { "" }));
+            }
             Notice::ViewHeld { watch } => self.tell(format!("held {watch}")),
             Notice::Abandoned { label } => {
                 self.living.retain(|_, living| living.label != *label);
@@ -428,6 +438,7 @@ impl World {
         self.scripts.clear();
         self.checks.clear();
         self.catalog = Catalog::Up;
+        self.others.clear();
         self.latency = Duration::from_millis(2);
         for call in self.open_calls() {
             self.answer(call, CallOutcome::Unreachable { refused: true, reason: "healed".into() });

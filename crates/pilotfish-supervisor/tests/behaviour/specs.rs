@@ -86,6 +86,11 @@ pub(crate) fn service(name: &str) -> Service {
     }
 }
 
+/// Another supervisor of the same service, which lives.
+pub(crate) fn rival(senior: bool) -> Other {
+    Other { owner: "rival".into(), alive: true, senior }
+}
+
 /// A job that is checked and advertised.
 pub(crate) fn advertised(name: &str) -> Job {
     Job { health: Some(health()), service: Some(service(name)), ..job(name) }

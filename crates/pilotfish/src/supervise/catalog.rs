@@ -8,15 +8,17 @@ use std::{
 
 use pilotfish_config::{CatalogAddress, CatalogSettings, Scheme as ConfigScheme};
 use pilotfish_consul::{
-    Address, Backoff, CheckStatus, Client, Config, Endpoint, Error, Fault, Read, Scheme, Secret, ServiceRegistration,
-    TlsConfig, TtlCheck,
+    Address, Backoff, CatalogService, CheckStatus, Client, Config, Endpoint, Error, Fault, Read, Scheme, Secret,
+    ServiceRegistration, TlsConfig, TtlCheck,
 };
-use pilotfish_supervisor::{CallId, CallOutcome, Event, Request, Service, ServiceStatus, Watch};
+use pilotfish_supervisor::{CallId, CallOutcome, Event, Other, Request, Service, ServiceStatus, Watch};
 use tokio::{sync::Semaphore, task::AbortHandle};
 
 use super::{
+    holders,
     inbox::{Message, Sender},
     jitter,
+    owner::{self, Owner},
     panics::caught,
     watching::{self, Told},
 };
@@ -34,6 +36,9 @@ const GUARDS: usize = 16;
 
 /// Requests that are under way at one time, for the same reason; further ones wait.
 const CALLS: usize = 32;
+
+/// Most pairs of metadata that Consul takes (`structs.metaMaxKeyPairs`): a document that needs them all gets no owner beside them.
+const META_PAIRS: usize = 64;
 
 /// Which agents have answered, by the name that the state machine knows them by; and which holds which service.
 #[derive(Debug, Default)]
@@ -53,6 +58,7 @@ fn lock(homes: &Homes) -> MutexGuard<'_, Agents> {
 /// The catalog of one config, with everything that is under way there.
 pub(crate) struct Catalog {
     client: Option<Client>,
+    owner: Arc<Owner>,
     inbox: Sender,
     homes: Homes,
     /// The services that are registered. Without a catalog nobody looks out for them, nor for those beyond [`GUARDS`].
@@ -73,6 +79,7 @@ struct Following {
 #[derive(Clone)]
 struct Asker {
     client: Client,
+    owner: Arc<Owner>,
     homes: Homes,
     settings: u32,
 }
@@ -82,6 +89,7 @@ impl Catalog {
     pub(crate) fn new(settings: Option<&CatalogSettings>, inbox: Sender) -> Result<Catalog, Error> {
         Ok(Catalog {
             client: settings.map(client).transpose()?,
+            owner: Arc::new(Owner::new()),
             inbox,
             homes: Homes::default(),
             guards: BTreeMap::new(),
@@ -165,7 +173,8 @@ impl Catalog {
 
     fn asker(&self) -> Option<Asker> {
         let client = self.client.clone()?;
-        Some(Asker { client, homes: self.homes.clone(), settings: lock(&self.homes).settings })
+        let settings = lock(&self.homes).settings;
+        Some(Asker { client, owner: self.owner.clone(), homes: self.homes.clone(), settings })
     }
 
     /// Looks out for the disappearance of a service from its agent.
@@ -175,7 +184,7 @@ impl Catalog {
         let task = self.client.as_ref().filter(|_| guarding < GUARDS).map(|client| {
             let home = lock(&self.homes).by_service.get(&service).cloned();
             let client = home.map_or_else(|| client.clone(), |home| client.pinned(&home));
-            tokio::spawn(guard(client, service.clone(), self.inbox.clone())).abort_handle()
+            tokio::spawn(guard(client, service.clone(), self.owner.clone(), self.inbox.clone())).abort_handle()
         });
         self.guards.insert(service, task);
     }
@@ -259,30 +268,43 @@ impl Asker {
     }
 }
 
-async fn carry_out(asker: &Asker, request: Request) -> Result<Endpoint, Error> {
+/// What a request that the catalog took has led to.
+enum Taken {
+    /// This agent did it.
+    By(Endpoint),
+    /// It told who has registered a service.
+    Seen { ours: bool, others: Vec<Other> },
+}
+
+async fn carry_out(asker: &Asker, request: Request) -> Result<Taken, Error> {
     let client = &asker.client;
-    match request {
-        Request::Register { service, status } => {
-            let endpoint = client.agent_register(&registration(&service, status)).await?.endpoint;
-            asker.holds(service.id, endpoint.clone());
-            Ok(endpoint)
+    let endpoint = match request {
+        Request::Look { service, name } => {
+            let (ours, others) = holders::look(client, &asker.owner, &service, &name).await?;
+            return Ok(Taken::Seen { ours, others });
         }
-        Request::Heartbeat { service, status } => heartbeat(asker, &service, check_status(status)).await,
+        Request::Register { service, status } => {
+            let endpoint = client.agent_register(&registration(&service, status, &asker.owner)).await?.endpoint;
+            asker.holds(service.id, endpoint.clone());
+            endpoint
+        }
+        Request::Heartbeat { service, status } => heartbeat(asker, &service, check_status(status)).await?,
         Request::Deregister { service } => {
             let home = asker.home_of(&service);
             let asked = home.as_ref().map_or_else(|| client.clone(), |home| client.pinned(home));
             asked.agent_deregister(&service).await?;
             lock(&asker.homes).by_service.remove(&service);
-            asked.preferred().ok_or_else(|| Error::Config { text: "no consul server is known".into() })
+            asked.preferred().ok_or_else(|| Error::Config { text: "no consul server is known".into() })?
         }
         Request::RemoveTwin { service, name, home } => {
             let home = lock(&asker.homes).by_address.get(&home).cloned();
             let Some(home) = home else { return Err(nothing_to_remove()) };
             remove_from_catalog(asker, &service, &name).await?;
-            client.pinned(&home).agent_deregister(&service).await?;
-            Ok(home)
+            remove_from_agent(asker, &client.pinned(&home), &service).await?;
+            home
         }
-    }
+    };
+    Ok(Taken::By(endpoint))
 }
 
 /// A heartbeat is for the agent that holds the service; another does not know it. Only if that agent cannot be asked is another one,
@@ -314,15 +336,29 @@ async fn remove_from_catalog(asker: &Asker, service: &str, name: &str) -> Result
         None => None,
     };
     let instances = client.catalog_service(name, &Read::default()).await?.value;
-    for twin in instances.iter().filter(|instance| instance.id == service && Some(&instance.node) != own.as_ref()) {
+    let is_twin = |instance: &&CatalogService| {
+        instance.id == service && Some(&instance.node) != own.as_ref() && asker.owner.other(&instance.meta).is_none()
+    };
+    for twin in instances.iter().filter(is_twin) {
         client.catalog_deregister(&twin.node, Some(service)).await?;
     }
     Ok(())
 }
 
-fn outcome(result: Result<Endpoint, Error>, homes: &Homes) -> CallOutcome {
+/// Removes what an agent holds, unless another supervisor has registered there since.
+async fn remove_from_agent(asker: &Asker, agent: &Client, service: &str) -> Result<(), Error> {
+    match agent.agent_service(service).await {
+        Ok(found) if asker.owner.other(&found.value.meta).is_some() => Ok(()),
+        Ok(_) => agent.agent_deregister(service).await,
+        Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn outcome(result: Result<Taken, Error>, homes: &Homes) -> CallOutcome {
     match result {
-        Ok(endpoint) => {
+        Ok(Taken::Seen { ours, others }) => CallOutcome::Seen { ours, others },
+        Ok(Taken::By(endpoint)) => {
             let address = endpoint.to_string();
             lock(homes).by_address.entry(address.clone()).or_insert(endpoint);
             CallOutcome::Done { address }
@@ -344,18 +380,22 @@ fn outcome(result: Result<Endpoint, Error>, homes: &Homes) -> CallOutcome {
 }
 
 /// A TTL check that belongs to a service has this id (Consul docs, agent API, "Register Service").
-fn check_id(service: &str) -> String {
+pub(super) fn check_id(service: &str) -> String {
     format!("service:{service}")
 }
 
-fn registration(service: &Service, status: ServiceStatus) -> ServiceRegistration {
+fn registration(service: &Service, status: ServiceStatus, owner: &Owner) -> ServiceRegistration {
+    let mut meta: BTreeMap<String, String> = service.meta.iter().cloned().collect();
+    if meta.len() < META_PAIRS {
+        meta.insert(owner::KEY.to_owned(), owner.text().to_owned());
+    }
     ServiceRegistration {
         id: service.id.clone(),
         name: service.name.clone(),
         address: Some(service.address.clone()),
         port: service.port,
         tags: service.tags.clone(),
-        meta: service.meta.iter().cloned().collect(),
+        meta,
         tagged_addresses: BTreeMap::new(),
         enable_tag_override: service.enable_tag_override,
         check: Some(TtlCheck {
@@ -378,13 +418,17 @@ fn check_status(status: ServiceStatus) -> CheckStatus {
 }
 
 /// Holds a query that the agent answers when the service changes or goes, and that breaks when the agent does.
-async fn guard(client: Client, service: String, inbox: Sender) {
+async fn guard(client: Client, service: String, own: Arc<Owner>, inbox: Sender) {
     let mut hash = String::new();
     let mut backoff = Backoff::new();
     loop {
         match client.agent_service_blocking(&service, &hash, GUARD_WAIT).await {
             Ok(answer) => {
                 backoff.succeed();
+                if let Some(by) = own.other(&answer.value.meta).map(str::to_owned) {
+                    let _ = inbox.send(Message::Event(Event::ServiceTaken { service, by })).await;
+                    return;
+                }
                 if answer.value.content_hash == hash || answer.value.content_hash.is_empty() {
                     // The wait has passed, or the agent is too old to hold the query: never ask in a tight loop.
                     tokio::time::sleep(Duration::from_secs(1)).await;

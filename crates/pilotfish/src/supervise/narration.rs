@@ -44,6 +44,7 @@ pub(super) fn tell(notice: &Notice) -> Told {
         Notice::Registered { service, address } => registered(service, address),
         Notice::Deregistered { service } => deregistered(service),
         Notice::RegistrationLost { service } => registration_lost(service),
+        Notice::Contested { service, by, lasting } => contested(service, by, *lasting),
         Notice::TwinRemoved { service, home } => twin_removed(service, home),
         Notice::CatalogFailed { service, reason } => catalog_failed(service, reason),
         Notice::WatchFailed { watch, reason } => watch_failed(watch, reason),
@@ -149,6 +150,21 @@ fn deregistered(service: &str) -> Told {
 fn registration_lost(service: &str) -> Told {
     let text = format!("the catalog has lost {service}; it is registered again");
     told(Level::Warn, "registrationLost", text, json!({ "service": service }))
+}
+
+fn contested(service: &str, by: &str, lasting: bool) -> Told {
+    let values = json!({ "service": service, "by": by, "lasting": lasting });
+    if lasting {
+        let text = format!(
+            "{service} is not advertised: another supervisor that lives ({by}) has registered it; give one of the two \
+             another host name or service name, or stop one"
+        );
+        return told(Level::Error, "contested", text, values);
+    }
+    let text = format!(
+        "{service} is registered by another supervisor ({by}): waiting until that is gone or its TTL has passed"
+    );
+    told(Level::Warn, "contested", text, values)
 }
 
 fn twin_removed(service: &str, agent: &str) -> Told {

@@ -85,6 +85,7 @@ fn service(service: &ServiceState) -> Value {
         // Without a catalog there is nobody who would not agree.
         "registered": service.registered && service.agent.as_deref() != Some(""),
         "agent": service.agent.as_deref().filter(|agent| !agent.is_empty()),
+        "contestedBy": service.contested_by,
         "lastHeartbeat": service.last_heartbeat.map(seconds),
     })
 }

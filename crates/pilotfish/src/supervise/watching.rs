@@ -7,7 +7,7 @@ use pilotfish_supervisor::{Event, Member, View, Watch, WatchTarget};
 
 use super::{
     inbox::{Message, Sender},
-    jitter,
+    jitter, owner,
     panics::caught,
 };
 
@@ -102,7 +102,9 @@ fn instance(instance: &ServiceInstance) -> Member {
         true => format!("[{address}]:{}", instance.port),
         false => format!("{address}:{}", instance.port),
     };
-    let meta: Vec<String> = instance.meta.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    // Who registered it is no business of its clients: a restart of a supervisor is no change.
+    let meta = instance.meta.iter().filter(|(key, _)| key.as_str() != owner::KEY);
+    let meta: Vec<String> = meta.map(|(key, value)| format!("{key}={value}")).collect();
     Member { name, definition: format!("tags={} meta={}", instance.tags.join(","), meta.join(",")) }
 }
 

@@ -8,6 +8,7 @@ mod network;
 mod registration;
 mod security;
 mod stopping;
+mod twins;
 pub(crate) mod view;
 
 use serde_json::{Value, json};

@@ -87,10 +87,10 @@ fn a_unix_socket() {
     let consul = Consul::start_with(ConsulOptions { unix_socket: true, ..ConsulOptions::default() });
     let address = format!("unix://{}", consul.socket().display());
     let pilot = stage(&address, &[service("local")]).file("healthy", "").start();
-    let instance = wait_for_passing(&consul, "local");
-    assert_eq!(pilot.job("local")["service"]["agent"], address);
+    wait_for_passing(&consul, "local");
+    pilot.wait_for_job("local", |job| job["service"]["agent"] == address);
     pilot.stop();
-    assert_absent(&consul, &instance.id);
+    assert_absent(&consul, "local");
 }
 
 /// failure-modes.md, F-B6.
