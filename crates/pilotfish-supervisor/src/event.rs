@@ -102,6 +102,8 @@ pub enum Event {
         watch: String,
         /// What it saw.
         view: View,
+        /// Address of the agent that answered.
+        agent: String,
     },
     /// A watch got no answer that can be believed.
     ViewFailed {
@@ -238,6 +240,11 @@ pub enum Effect {
     },
     /// Begin to watch; replaces a watch of the same name. Answers: `Viewed` and `ViewFailed`.
     Watch(Watch),
+    /// Give up the question of a watch that is open, and ask anew without waiting for news: nobody may be there to answer it.
+    AskAgain {
+        /// The watch.
+        watch: String,
+    },
     /// Stop watching.
     Unwatch {
         /// The watch.
@@ -290,6 +297,11 @@ pub enum Request {
         service: String,
         /// The service's name.
         name: String,
+    },
+    /// Ask an agent whether it lives.
+    Ping {
+        /// Address of the agent.
+        home: String,
     },
     /// Register a service with a TTL check of this status.
     Register {

@@ -362,6 +362,7 @@ impl Registration {
                     self.known = Known::Unsure;
                 }
                 self.beat_due |= kind == Kind::Heartbeat && self.wanted.is_some();
+                out.suspects.extend(self.home.clone());
                 self.unreachable(out, refused, reason);
             }
             CallOutcome::Seen { .. } => self.failed(out, RETRY_MAX, "an answer that nobody asked for".to_string()),
@@ -413,6 +414,10 @@ impl Registration {
     fn settle_home(&mut self, out: &mut Output, address: String) {
         self.twins.retain(|twin| twin.home != address || twin.in_flight.is_some());
         if let Some(old) = self.home.replace(address.clone()) {
+            if old != address {
+                // Another agent is asked only when this one could not be.
+                out.suspects.push(old.clone());
+            }
             self.leave_behind(old, &address);
         }
         out.push(Effect::Guard { service: self.service.id.clone() });

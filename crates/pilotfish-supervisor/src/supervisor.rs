@@ -104,9 +104,9 @@ impl Supervisor {
             Event::ServiceTaken { service, by } => {
                 self.of_service(&service, |registration, out| registration.taken(out, &by));
             }
-            Event::Viewed { watch, view } => {
+            Event::Viewed { watch, view, agent } => {
                 if let Some(watching) = self.watches.iter_mut().find(|watching| watching.spec.name == watch) {
-                    watching.viewed(&mut self.out, view);
+                    watching.viewed(&mut self.out, view, agent);
                 }
             }
             Event::ViewFailed { watch, reason } => {
@@ -252,6 +252,7 @@ impl Supervisor {
     }
 
     fn catalog_answered(&mut self, call: CallId, outcome: CallOutcome) {
+        self.heard(call, &outcome);
         let registrations = self.jobs.iter_mut().filter_map(|job| job.registration.as_mut());
         if let Some(registration) = registrations.chain(&mut self.leaving).find(|registration| registration.owns(call))
         {
@@ -291,6 +292,8 @@ impl Supervisor {
         for registration in &mut self.leaving {
             registration.time_passed(&mut self.out);
         }
+        self.suspect();
+        self.listen();
     }
 
     /// What the end of a job's process means for everything.

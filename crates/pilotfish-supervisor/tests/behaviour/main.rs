@@ -5,6 +5,7 @@ mod claim;
 mod jobs;
 mod life;
 mod model;
+mod pulse;
 mod random;
 mod reload;
 mod specs;

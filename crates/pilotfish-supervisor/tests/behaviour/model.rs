@@ -251,6 +251,7 @@ impl World {
             Effect::ArmCalendar { job, .. } => self.tell(format!("arm {job}")),
             Effect::DisarmCalendar { job } => self.tell(format!("disarm {job}")),
             Effect::Watch(watch) => self.tell(format!("watch {}", watch.name)),
+            Effect::AskAgain { watch } => self.tell(format!("ask again {watch}")),
             Effect::Unwatch { watch } => self.tell(format!("unwatch {watch}")),
             Effect::ReopenLog => self.tell("reopen log".into()),
             Effect::Guard { .. } | Effect::Unguard { .. } => {}
@@ -338,6 +339,7 @@ impl World {
                 let ours = held.contains_key(service);
                 (format!("look {service}"), CallOutcome::Seen { ours, others: self.others.clone() })
             }
+            Request::Ping { home } => (format!("ping {home}"), CallOutcome::Done { address: home.clone() }),
             Request::Register { service, status } => {
                 held.insert(service.id.clone(), *status);
                 (format!("register {} {status:?}", service.id), done)
@@ -476,7 +478,7 @@ impl World {
             Member { name: name.to_string(), definition: definition.to_string() }
         };
         let view = View { members: members.iter().map(member).collect(), restarted };
-        self.event(Event::Viewed { watch: watch.to_string(), view });
+        self.event(Event::Viewed { watch: watch.to_string(), view, agent: self.agent.to_string() });
     }
 
     pub(crate) fn told(&self) -> String {

@@ -12,7 +12,10 @@ use pilotfish_consul::{
     ServiceRegistration, TlsConfig, TtlCheck,
 };
 use pilotfish_supervisor::{CallId, CallOutcome, Event, Other, Request, Service, ServiceStatus, Watch};
-use tokio::{sync::Semaphore, task::AbortHandle};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::AbortHandle,
+};
 
 use super::{
     holders,
@@ -42,14 +45,22 @@ const META_PAIRS: usize = 64;
 
 /// Which agents have answered, by the name that the state machine knows them by; and which holds which service.
 #[derive(Debug, Default)]
-struct Agents {
+pub(super) struct Agents {
     by_address: HashMap<String, Endpoint>,
     by_service: HashMap<String, Endpoint>,
     /// How often the settings have changed: what was asked under earlier ones says nothing of where a service is now.
     settings: u32,
 }
 
-type Homes = Arc<Mutex<Agents>>;
+/// What is shared by all who ask.
+pub(super) type Homes = Arc<Mutex<Agents>>;
+
+/// Remembers an agent that has answered; the name by which the state machine knows it.
+pub(super) fn known(homes: &Homes, endpoint: Endpoint) -> String {
+    let address = endpoint.to_string();
+    lock(homes).by_address.entry(address.clone()).or_insert(endpoint);
+    address
+}
 
 fn lock(homes: &Homes) -> MutexGuard<'_, Agents> {
     homes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -73,6 +84,7 @@ struct Following {
     watch: Watch,
     term: u64,
     task: Option<AbortHandle>,
+    again: Arc<Notify>,
 }
 
 /// Who asks, for what is learnt from the answer.
@@ -198,7 +210,7 @@ impl Catalog {
     pub(crate) fn watch(&mut self, watch: Watch) {
         let name = watch.name.clone();
         self.unwatch(&name);
-        self.watches.insert(name.clone(), Following { watch, term: 0, task: None });
+        self.watches.insert(name.clone(), Following { watch, term: 0, task: None, again: Arc::default() });
         self.follow(&name);
     }
 
@@ -208,8 +220,23 @@ impl Catalog {
         self.next_term += 1;
         following.term = self.next_term;
         if let Some(client) = self.client.clone() {
-            let told = Told { watch: name.to_owned(), term: following.term, inbox: self.inbox.clone() };
-            following.task = Some(tokio::spawn(watching::follow(client, following.watch.clone(), told)).abort_handle());
+            let told = Told {
+                watch: name.to_owned(),
+                term: following.term,
+                inbox: self.inbox.clone(),
+                homes: self.homes.clone(),
+            };
+            // What was asked for before is asked now anyway.
+            following.again = Arc::default();
+            let task = watching::follow(client, following.watch.clone(), told, following.again.clone());
+            following.task = Some(tokio::spawn(task).abort_handle());
+        }
+    }
+
+    /// Has a watch ask anew.
+    pub(crate) fn ask_again(&mut self, watch: &str) {
+        if let Some(following) = self.watches.get(watch) {
+            following.again.notify_one();
         }
     }
 
@@ -283,6 +310,10 @@ async fn carry_out(asker: &Asker, request: Request) -> Result<Taken, Error> {
             let (ours, others) = holders::look(client, &asker.owner, &service, &name).await?;
             return Ok(Taken::Seen { ours, others });
         }
+        Request::Ping { home } => {
+            let home = lock(&asker.homes).by_address.get(&home).cloned().ok_or_else(never_asked)?;
+            client.pinned(&home).status_leader().await?.endpoint
+        }
         Request::Register { service, status } => {
             let endpoint = client.agent_register(&registration(&service, status, &asker.owner)).await?.endpoint;
             asker.holds(service.id, endpoint.clone());
@@ -297,8 +328,7 @@ async fn carry_out(asker: &Asker, request: Request) -> Result<Taken, Error> {
             asked.preferred().ok_or_else(|| Error::Config { text: "no consul server is known".into() })?
         }
         Request::RemoveTwin { service, name, home } => {
-            let home = lock(&asker.homes).by_address.get(&home).cloned();
-            let Some(home) = home else { return Err(nothing_to_remove()) };
+            let home = lock(&asker.homes).by_address.get(&home).cloned().ok_or_else(never_asked)?;
             remove_from_catalog(asker, &service, &name).await?;
             remove_from_agent(asker, &client.pinned(&home), &service).await?;
             home
@@ -323,7 +353,7 @@ async fn heartbeat(asker: &Asker, service: &str, status: CheckStatus) -> Result<
 }
 
 /// An agent that never answered us holds nothing of ours.
-fn nothing_to_remove() -> Error {
+fn never_asked() -> Error {
     Error::NotFound { address: String::new(), text: "no registration was made there".into() }
 }
 
@@ -358,11 +388,7 @@ async fn remove_from_agent(asker: &Asker, agent: &Client, service: &str) -> Resu
 fn outcome(result: Result<Taken, Error>, homes: &Homes) -> CallOutcome {
     match result {
         Ok(Taken::Seen { ours, others }) => CallOutcome::Seen { ours, others },
-        Ok(Taken::By(endpoint)) => {
-            let address = endpoint.to_string();
-            lock(homes).by_address.entry(address.clone()).or_insert(endpoint);
-            CallOutcome::Done { address }
-        }
+        Ok(Taken::By(endpoint)) => CallOutcome::Done { address: known(homes, endpoint) },
         Err(Error::NotFound { .. }) => CallOutcome::Unknown,
         Err(
             error @ (Error::Unreachable { .. }

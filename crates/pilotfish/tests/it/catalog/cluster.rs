@@ -83,6 +83,28 @@ fn the_leader_is_killed() {
     assert_eq!(pilot.job("app")["runs"], 1);
 }
 
+/// No heartbeat tells that the server hangs.
+#[test]
+fn the_server_of_a_watch_hangs() {
+    let cluster = ConsulCluster::start();
+    let leader = cluster.leader();
+    let (hung, survivor) = (&cluster.servers[(leader + 1) % 3], &cluster.servers[leader]);
+    let config = json!({
+        "consul": [hung.http().to_string(), survivor.http().to_string()],
+        "jobs": [app(), { "name": "react", "exec": "react", "when": { "source": "watch.moved", "each": "changed" } }],
+        "watches": [{ "name": "moved", "interval": "1s" }],
+    });
+    let pilot = stage_of(config).script("react", "echo >> @DIR@/reactions").start();
+    register(survivor, "moved", "moved-1", 80, &[]);
+    pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 1);
+    hung.pause();
+    register(survivor, "moved", "moved-2", 81, &[]);
+    let begun = Instant::now();
+    pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 2);
+    println!("the watch saw a change {:?} after it, its server having hung before", begun.elapsed());
+    assert!(pilot.status()["watches"][0]["failing"].is_null());
+}
+
 #[test]
 fn our_server_hangs() {
     let cluster = ConsulCluster::start();
