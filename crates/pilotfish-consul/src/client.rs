@@ -130,13 +130,14 @@ impl Client {
             return self.ask(endpoint, call, token).await;
         }
         let (list, start) = self.servers().await?;
-        let mut worst: Option<Error> = None;
+        let mut failures: Vec<(usize, Error)> = Vec::new();
         for offset in 0..list.len() {
-            let endpoint = &list[(start + offset) % list.len()];
+            let position = (start + offset) % list.len();
+            let endpoint = &list[position];
             *asked = Some(endpoint.clone());
             match self.ask(endpoint, call, token).await {
                 Ok(reply) => {
-                    if worst.is_some() {
+                    if !failures.is_empty() {
                         self.endpoints().answered(endpoint);
                     }
                     return Ok(reply);
@@ -146,15 +147,15 @@ impl Client {
                     if !call.idempotent && error.may_have_been_done() {
                         return Err(error);
                     }
-                    // A server that is there but cannot answer says more than one that is not there.
-                    if matches!(worst, None | Some(Error::Unreachable { .. })) {
-                        worst = Some(error);
-                    }
+                    failures.push((position, error));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(worst.unwrap_or_else(|| unresolved(&self.shared.addresses, "no server is known")))
+        // In the order of the list, wherever the first question went: the same fault has the same text.
+        failures.sort_by_key(|(position, _)| *position);
+        let failure = failures.into_iter().map(|(_, error)| error).reduce(Error::and);
+        Err(failure.unwrap_or_else(|| unresolved(&self.shared.addresses, "no server is known")))
     }
 
     /// Asks one server, and judges what it says.

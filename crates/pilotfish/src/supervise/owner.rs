@@ -65,7 +65,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The boot and the pid namespace, whose number is its own as long as it lives (pid_namespaces(7)).
+/// The boot and the pid namespace. Its number is its own as long as it lives (namespaces(7)): if it is ours by now, all its processes are gone.
 fn place(boot: &str, namespace: &str) -> String {
     format!("{}-{namespace}", boot.trim().get(..8).unwrap_or_default())
 }

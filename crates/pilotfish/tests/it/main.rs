@@ -14,6 +14,7 @@ mod control;
 mod hooks;
 mod init;
 mod jobs;
+mod killed;
 mod life;
 mod live;
 mod output;
