@@ -4,6 +4,7 @@ mod cluster;
 mod faults;
 mod maintenance;
 mod moving;
+mod names;
 mod network;
 mod registration;
 mod security;

@@ -10,6 +10,7 @@ mod stage;
 mod catalog;
 mod command_line;
 mod config_errors;
+mod confined;
 mod control;
 mod hooks;
 mod init;
