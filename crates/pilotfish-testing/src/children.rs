@@ -15,7 +15,12 @@ type Order = (Command, Sender<io::Result<Child>>);
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn spawn(program: Command) -> io::Result<Child> {
+pub fn spawn(mut program: Command) -> io::Result<Child> {
+    // What a thread with a network of its own starts belongs there, and ends with that thread.
+    let network = |whose: &str| std::fs::read_link(format!("/proc/{whose}/ns/net"));
+    if network("thread-self")? != network("self")? {
+        return program.spawn();
+    }
     static STARTER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
     let starter = STARTER.get_or_init(|| {
         let (orders, list) = channel::<Order>();
