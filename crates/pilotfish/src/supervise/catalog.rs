@@ -474,6 +474,7 @@ async fn guard(client: Client, service: String, own: Arc<Owner>, inbox: Sender) 
 mod tests {
     use pilotfish_config::CatalogTls;
     use pilotfish_supervisor::WatchTarget;
+    use pilotfish_testing::{FaultyServer, PATIENCE, Reply};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -500,10 +501,63 @@ mod tests {
         Watch { name: name.into(), target, datacenter: None, interval: Duration::from_secs(1) }
     }
 
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    /// What comes through the inbox within the time that tests are patient.
+    async fn next(receiver: &mut mpsc::Receiver<Message>) -> Message {
+        tokio::time::timeout(PATIENCE, receiver.recv()).await.unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_guard_tells_of_a_service_that_is_taken_and_of_one_that_is_gone() {
+        let own = Arc::new(Owner::new());
+        let service = |owner: &str| {
+            let body =
+                format!("{{\"ID\": \"web\", \"Service\": \"web\", \"Meta\": {{\"{}\": \"{owner}\"}}}}", owner::KEY);
+            Reply::consul(1, &body.replace("\"ID\"", "\"ContentHash\": \"x\", \"ID\""))
+        };
+        let (taken, gone) = (service("another one"), Reply::status(404, "unknown service ID: web"));
+        for (last, expected) in [
+            (taken, Event::ServiceTaken { service: "web".into(), by: "another one".into() }),
+            (gone, Event::ServiceMissing { service: "web".into() }),
+        ] {
+            let server = FaultyServer::start(vec![service(own.text()), last]);
+            let client = super::client(&at(&server.address().to_string())).unwrap();
+            run(async {
+                let (inbox, mut receiver) = mpsc::channel(1);
+                tokio::spawn(guard(client, "web".into(), own.clone(), inbox));
+                let Message::Event(event) = next(&mut receiver).await else { panic!("no event") };
+                assert_eq!(event, expected);
+            });
+        }
+    }
+
+    #[test]
+    fn a_watch_that_is_to_ask_again_gives_its_question_up() {
+        let server =
+            FaultyServer::start(vec![Reply::consul(7, "[]"), Reply::Hole, Reply::consul(7, "[]"), Reply::Hole]);
+        run(async {
+            let (inbox, mut receiver) = mpsc::channel(1);
+            let mut catalog = Catalog::new(Some(&at(&server.address().to_string())), inbox).unwrap();
+            // Its question would be open for longer than a test waits.
+            catalog.watch(Watch { interval: Duration::from_secs(600), ..watch("db") });
+            let viewed = |message: Message| matches!(message, Message::Watched { event: Event::Viewed { .. }, .. });
+            assert!(viewed(next(&mut receiver).await));
+            while server.requests().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+            catalog.ask_again("db");
+            assert!(viewed(next(&mut receiver).await));
+        });
+        let lines: Vec<String> = server.requests().into_iter().map(|request| request.line).collect();
+        assert_eq!(lines[..3], ["GET /v1/kv/k", "GET /v1/kv/k?index=7&wait=600000ms", "GET /v1/kv/k"]);
+    }
+
     #[test]
     fn other_settings_make_watches_begin_anew_and_services_be_missing() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        run(async {
             let (inbox, _receiver) = mpsc::channel(1);
             let mut catalog = Catalog::new(None, inbox).unwrap();
             catalog.watch(watch("db"));
