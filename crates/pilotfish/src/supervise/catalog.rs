@@ -1,5 +1,8 @@
 //! Carries out what the state machine asks of the catalog. It chooses nothing: outcomes go back as events.
 
+mod guard;
+mod requests;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -7,30 +10,28 @@ use std::{
 };
 
 use pilotfish_config::{CatalogAddress, CatalogSettings, Scheme as ConfigScheme};
-use pilotfish_consul::{
-    Address, Backoff, CatalogService, CheckStatus, Client, Config, Endpoint, Error, Fault, Read, Scheme, Secret,
-    ServiceRegistration, TlsConfig, TtlCheck,
-};
-use pilotfish_supervisor::{CallId, CallOutcome, Event, Other, Request, Service, ServiceStatus, Watch};
+use pilotfish_consul::{Address, Client, Config, Endpoint, Error, Scheme, Secret, TlsConfig};
+use pilotfish_supervisor::{CallId, CallOutcome, Event, Request, Watch};
 use tokio::{
     sync::{Notify, Semaphore},
     task::AbortHandle,
 };
 
+use self::{
+    guard::guard,
+    requests::{Asker, carry_out, outcome},
+};
 use super::{
-    holders,
     inbox::{Message, Sender},
-    jitter,
-    owner::{self, Owner},
+    owner::Owner,
     panics::caught,
     watching::{self, Told},
 };
 
+pub(super) use requests::check_id;
+
 /// Deadline of a request to the catalog: short, so that another server gets its chance before a TTL has passed.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
-
-/// How long the agent holds a query that looks out for the disappearance of a service.
-const GUARD_WAIT: Duration = Duration::from_secs(300);
 
 /// Services that are looked out for at one time; the loss of another one is found by its next heartbeat. Each guard holds a connection, and an
 /// agent takes 200 from one address (Consul documentation, agent configuration, `http_max_conns_per_client`), which all the supervisors of a
@@ -39,9 +40,6 @@ const GUARDS: usize = 16;
 
 /// Requests that are under way at one time, for the same reason; further ones wait.
 const CALLS: usize = 32;
-
-/// Most pairs of metadata that Consul takes (`structs.metaMaxKeyPairs`): a document that needs them all gets no owner beside them.
-const META_PAIRS: usize = 64;
 
 /// Which agents have answered, by the name that the state machine knows them by; and which holds which service.
 #[derive(Debug, Default)]
@@ -85,15 +83,6 @@ struct Following {
     term: u64,
     task: Option<AbortHandle>,
     again: Arc<Notify>,
-}
-
-/// Who asks, for what is learnt from the answer.
-#[derive(Clone)]
-struct Asker {
-    client: Client,
-    owner: Arc<Owner>,
-    homes: Homes,
-    settings: u32,
 }
 
 impl Catalog {
@@ -281,296 +270,5 @@ fn client(settings: &CatalogSettings) -> Result<Client, Error> {
     })
 }
 
-impl Asker {
-    /// Remembers which agent holds a service, unless the settings have changed since it was asked.
-    fn holds(&self, service: String, home: Endpoint) {
-        let mut homes = lock(&self.homes);
-        if homes.settings == self.settings {
-            homes.by_service.insert(service, home);
-        }
-    }
-
-    fn home_of(&self, service: &str) -> Option<Endpoint> {
-        lock(&self.homes).by_service.get(service).cloned()
-    }
-}
-
-/// What a request that the catalog took has led to.
-enum Taken {
-    /// This agent did it.
-    By(Endpoint),
-    /// It told who has registered a service.
-    Seen { ours: bool, others: Vec<Other> },
-}
-
-async fn carry_out(asker: &Asker, request: Request) -> Result<Taken, Error> {
-    let client = &asker.client;
-    let endpoint = match request {
-        Request::Look { service, name } => {
-            let (ours, others) = holders::look(client, &asker.owner, &service, &name).await?;
-            return Ok(Taken::Seen { ours, others });
-        }
-        Request::Ping { home } => {
-            let home = lock(&asker.homes).by_address.get(&home).cloned().ok_or_else(never_asked)?;
-            client.pinned(&home).status_leader().await?.endpoint
-        }
-        Request::Register { service, status } => {
-            let endpoint = client.agent_register(&registration(&service, status, &asker.owner)).await?.endpoint;
-            asker.holds(service.id, endpoint.clone());
-            endpoint
-        }
-        Request::Heartbeat { service, status } => heartbeat(asker, &service, check_status(status)).await?,
-        Request::Deregister { service } => {
-            let home = asker.home_of(&service);
-            let asked = home.as_ref().map_or_else(|| client.clone(), |home| client.pinned(home));
-            asked.agent_deregister(&service).await?;
-            lock(&asker.homes).by_service.remove(&service);
-            asked.preferred().ok_or_else(|| Error::Config { text: "no consul server is known".into() })?
-        }
-        Request::RemoveTwin { service, name, home } => {
-            let home = lock(&asker.homes).by_address.get(&home).cloned().ok_or_else(never_asked)?;
-            remove_from_catalog(asker, &service, &name).await?;
-            remove_from_agent(asker, &client.pinned(&home), &service).await?;
-            home
-        }
-    };
-    Ok(Taken::By(endpoint))
-}
-
-/// A heartbeat is for the agent that holds the service; another does not know it. Only if that agent cannot be asked is another one,
-/// whose answer that it knows nothing makes the service be registered there.
-async fn heartbeat(asker: &Asker, service: &str, status: CheckStatus) -> Result<Endpoint, Error> {
-    let check = check_id(service);
-    if let Some(home) = asker.home_of(service) {
-        match asker.client.pinned(&home).check_update(&check, status, "").await {
-            Err(Error::Unreachable { .. } | Error::Lost { .. } | Error::Timeout { .. } | Error::Tls { .. }) => {}
-            answered => return Ok(answered?.endpoint),
-        }
-    }
-    let endpoint = asker.client.check_update(&check, status, "").await?.endpoint;
-    asker.holds(service.to_owned(), endpoint.clone());
-    Ok(endpoint)
-}
-
-/// An agent that never answered us holds nothing of ours.
-fn never_asked() -> Error {
-    Error::NotFound { address: String::new(), text: "no registration was made there".into() }
-}
-
-/// Removes what other nodes than that of our present agent are said to serve under our id, so that nobody is sent there while their agent
-/// is away. The agent that is asked may be a third one.
-async fn remove_from_catalog(asker: &Asker, service: &str, name: &str) -> Result<(), Error> {
-    let client = &asker.client;
-    let own = match asker.home_of(service) {
-        Some(home) => Some(client.pinned(&home).agent_self().await?.value.node),
-        None => None,
-    };
-    let instances = client.catalog_service(name, &Read::default()).await?.value;
-    let is_twin = |instance: &&CatalogService| {
-        instance.id == service && Some(&instance.node) != own.as_ref() && asker.owner.other(&instance.meta).is_none()
-    };
-    for twin in instances.iter().filter(is_twin) {
-        client.catalog_deregister(&twin.node, Some(service)).await?;
-    }
-    Ok(())
-}
-
-/// Removes what an agent holds, unless another supervisor has registered there since.
-async fn remove_from_agent(asker: &Asker, agent: &Client, service: &str) -> Result<(), Error> {
-    match agent.agent_service(service).await {
-        Ok(found) if asker.owner.other(&found.value.meta).is_some() => Ok(()),
-        Ok(_) => agent.agent_deregister(service).await,
-        Err(Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn outcome(result: Result<Taken, Error>, homes: &Homes) -> CallOutcome {
-    match result {
-        Ok(Taken::Seen { ours, others }) => CallOutcome::Seen { ours, others },
-        Ok(Taken::By(endpoint)) => CallOutcome::Done { address: known(homes, endpoint) },
-        Err(Error::NotFound { .. }) => CallOutcome::Unknown,
-        Err(
-            error @ (Error::Unreachable { .. }
-            | Error::Tls { .. }
-            | Error::Lost { .. }
-            | Error::Timeout { .. }
-            | Error::NoLeader { .. }
-            | Error::Unavailable { .. }
-            | Error::Garbled { .. }),
-        ) => CallOutcome::Unreachable { refused: error.fault() == Fault::Refused, reason: error.to_string() },
-        Err(error @ (Error::Config { .. } | Error::Denied { .. } | Error::Conflict { .. } | Error::Invalid { .. })) => {
-            CallOutcome::Refused { reason: error.to_string() }
-        }
-    }
-}
-
-/// A TTL check that belongs to a service has this id (Consul docs, agent API, "Register Service").
-pub(super) fn check_id(service: &str) -> String {
-    format!("service:{service}")
-}
-
-fn registration(service: &Service, status: ServiceStatus, owner: &Owner) -> ServiceRegistration {
-    let mut meta: BTreeMap<String, String> = service.meta.iter().cloned().collect();
-    if meta.len() < META_PAIRS {
-        meta.insert(owner::KEY.to_owned(), owner.text().to_owned());
-    }
-    ServiceRegistration {
-        id: service.id.clone(),
-        name: service.name.clone(),
-        address: Some(service.address.clone()),
-        port: service.port,
-        tags: service.tags.clone(),
-        meta,
-        tagged_addresses: BTreeMap::new(),
-        enable_tag_override: service.enable_tag_override,
-        check: Some(TtlCheck {
-            id: None,
-            name: None,
-            notes: Some(format!("TTL for {} set by pilotfish", service.name)),
-            ttl: service.ttl,
-            deregister_after: service.deregister_critical_after,
-            initial: check_status(status),
-        }),
-    }
-}
-
-fn check_status(status: ServiceStatus) -> CheckStatus {
-    match status {
-        ServiceStatus::Passing => CheckStatus::Passing,
-        ServiceStatus::Warning => CheckStatus::Warning,
-        ServiceStatus::Critical => CheckStatus::Critical,
-    }
-}
-
-/// Holds a query that the agent answers when the service changes or goes, and that breaks when the agent does.
-async fn guard(client: Client, service: String, own: Arc<Owner>, inbox: Sender) {
-    let mut hash = String::new();
-    let mut backoff = Backoff::new();
-    loop {
-        match client.agent_service_blocking(&service, &hash, GUARD_WAIT).await {
-            Ok(answer) => {
-                backoff.succeed();
-                if let Some(by) = own.other(&answer.value.meta).map(str::to_owned) {
-                    let _ = inbox.send(Message::Event(Event::ServiceTaken { service, by })).await;
-                    return;
-                }
-                if answer.value.content_hash == hash || answer.value.content_hash.is_empty() {
-                    // The wait has passed, or the agent is too old to hold the query: never ask in a tight loop.
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                hash = answer.value.content_hash;
-            }
-            Err(Error::NotFound { .. }) => {
-                let _ = inbox.send(Message::Event(Event::ServiceMissing { service })).await;
-                return;
-            }
-            Err(error) => tokio::time::sleep(backoff.pause(error.fault(), jitter())).await,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use pilotfish_config::CatalogTls;
-    use pilotfish_supervisor::WatchTarget;
-    use pilotfish_testing::{FaultyServer, PATIENCE, Reply};
-    use tokio::sync::mpsc;
-
-    use super::*;
-
-    fn at(authority: &str) -> CatalogSettings {
-        CatalogSettings {
-            addresses: vec![CatalogAddress { scheme: ConfigScheme::Http, authority: authority.into() }],
-            token: None,
-            token_file: None,
-            datacenter: None,
-            tls: CatalogTls {
-                ca_file: None,
-                ca_path: None,
-                client_cert: None,
-                client_key: None,
-                server_name: None,
-                verify: true,
-            },
-        }
-    }
-
-    fn watch(name: &str) -> Watch {
-        let target = WatchTarget::Key("k".into());
-        Watch { name: name.into(), target, datacenter: None, interval: Duration::from_secs(1) }
-    }
-
-    fn run(test: impl Future<Output = ()>) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
-    }
-
-    /// What comes through the inbox within the time that tests are patient.
-    async fn next(receiver: &mut mpsc::Receiver<Message>) -> Message {
-        tokio::time::timeout(PATIENCE, receiver.recv()).await.unwrap().unwrap()
-    }
-
-    #[test]
-    fn a_guard_tells_of_a_service_that_is_taken_and_of_one_that_is_gone() {
-        let own = Arc::new(Owner::new());
-        let service = |owner: &str| {
-            let body =
-                format!("{{\"ID\": \"web\", \"Service\": \"web\", \"Meta\": {{\"{}\": \"{owner}\"}}}}", owner::KEY);
-            Reply::consul(1, &body.replace("\"ID\"", "\"ContentHash\": \"x\", \"ID\""))
-        };
-        let (taken, gone) = (service("another one"), Reply::status(404, "unknown service ID: web"));
-        for (last, expected) in [
-            (taken, Event::ServiceTaken { service: "web".into(), by: "another one".into() }),
-            (gone, Event::ServiceMissing { service: "web".into() }),
-        ] {
-            let server = FaultyServer::start(vec![service(own.text()), last]);
-            let client = super::client(&at(&server.address().to_string())).unwrap();
-            run(async {
-                let (inbox, mut receiver) = mpsc::channel(1);
-                tokio::spawn(guard(client, "web".into(), own.clone(), inbox));
-                let Message::Event(event) = next(&mut receiver).await else { panic!("no event") };
-                assert_eq!(event, expected);
-            });
-        }
-    }
-
-    #[test]
-    fn a_watch_that_is_to_ask_again_gives_its_question_up() {
-        let server =
-            FaultyServer::start(vec![Reply::consul(7, "[]"), Reply::Hole, Reply::consul(7, "[]"), Reply::Hole]);
-        run(async {
-            let (inbox, mut receiver) = mpsc::channel(1);
-            let mut catalog = Catalog::new(Some(&at(&server.address().to_string())), inbox).unwrap();
-            // Its question would be open for longer than a test waits.
-            catalog.watch(Watch { interval: Duration::from_secs(600), ..watch("db") });
-            let viewed = |message: Message| matches!(message, Message::Watched { event: Event::Viewed { .. }, .. });
-            assert!(viewed(next(&mut receiver).await));
-            while server.requests().len() < 2 {
-                tokio::task::yield_now().await;
-            }
-            catalog.ask_again("db");
-            assert!(viewed(next(&mut receiver).await));
-        });
-        let lines: Vec<String> = server.requests().into_iter().map(|request| request.line).collect();
-        assert_eq!(lines[..3], ["GET /v1/kv/k", "GET /v1/kv/k?index=7&wait=600000ms", "GET /v1/kv/k"]);
-    }
-
-    #[test]
-    fn other_settings_make_watches_begin_anew_and_services_be_missing() {
-        run(async {
-            let (inbox, _receiver) = mpsc::channel(1);
-            let mut catalog = Catalog::new(None, inbox).unwrap();
-            catalog.watch(watch("db"));
-            catalog.guard("app-host".into());
-            assert!(catalog.follows("db", 1) && catalog.watches["db"].task.is_none());
-            let missing = catalog.change(Some(&at("127.0.0.1:1"))).unwrap();
-            assert_eq!(missing, [Event::ServiceMissing { service: "app-host".into() }]);
-            assert!(catalog.follows("db", 2) && !catalog.follows("db", 1));
-            assert!(catalog.watches["db"].task.is_some());
-            assert!(catalog.change(None).unwrap().is_empty(), "nothing was registered since");
-            assert!(catalog.follows("db", 3) && catalog.watches["db"].task.is_none());
-            catalog.unwatch("db");
-            assert!(!catalog.follows("db", 3));
-        });
-    }
-}
+mod tests;
