@@ -9,7 +9,7 @@ use crate::{
     output::Output,
     registration::Registration,
     reload::Reload,
-    spec::{HangupMeaning, Occurrence, Spec, User1Meaning},
+    spec::{HangupMeaning, Occurrence, OnFailure, Spec, User1Meaning},
     stopping::{self, Shutdown},
     time::Time,
     watching::Watching,
@@ -388,7 +388,10 @@ impl Supervisor {
         let spoken = self.shutdown.as_ref().and_then(|shutdown| shutdown.code);
         let exit_of = |job: &Job| job.last_exit.map(Exit::code);
         let main = self.jobs.iter().find(|job| job.spec.main).and_then(exit_of);
-        spoken.or(main).or_else(|| self.responsible_job().and_then(exit_of)).unwrap_or(0)
+        // The main application has never run: what was to come before it, and did not succeed, has the word.
+        let before = || self.jobs.iter().filter(|job| job.spec.on_failure == OnFailure::Exit).filter_map(exit_of);
+        let before = || before().find(|code| *code != 0);
+        spoken.or(main).or_else(before).or_else(|| self.responsible_job().and_then(exit_of)).unwrap_or(0)
     }
 
     /// Without a main application the first advertised job with a process answers for the container, or the only one with a process.
