@@ -367,6 +367,10 @@ impl Registration {
             }
             CallOutcome::Seen { .. } => self.failed(out, RETRY_MAX, "an answer that nobody asked for".to_string()),
             CallOutcome::Refused { reason } => {
+                if kind == Kind::Register && self.known == Known::Absent {
+                    // Whoever was refused as he looked looks once more when he is admitted.
+                    self.claim = Claim::Unasked;
+                }
                 self.beat_due |= kind == Kind::Heartbeat && self.wanted.is_some();
                 self.failed(out, RETRY_MAX, reason);
             }

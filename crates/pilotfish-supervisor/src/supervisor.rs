@@ -387,11 +387,18 @@ impl Supervisor {
     fn exit_code(&self) -> u8 {
         let spoken = self.shutdown.as_ref().and_then(|shutdown| shutdown.code);
         let exit_of = |job: &Job| job.last_exit.map(Exit::code);
-        let main = self.jobs.iter().find(|job| job.spec.main).and_then(exit_of);
-        // The main application has never run: what was to come before it, and did not succeed, has the word.
-        let before = || self.jobs.iter().filter(|job| job.spec.on_failure == OnFailure::Exit).filter_map(exit_of);
-        let before = || before().find(|code| *code != 0);
-        spoken.or(main).or_else(before).or_else(|| self.responsible_job().and_then(exit_of)).unwrap_or(0)
+        let main = self.jobs.iter().find(|job| job.spec.main);
+        let own = match main {
+            Some(main) => exit_of(main).or_else(|| self.failed_before()),
+            None => self.responsible_job().and_then(exit_of),
+        };
+        spoken.or(own).unwrap_or(0)
+    }
+
+    /// Where the main application has never run: what was to come before it, and did not succeed, has the word.
+    fn failed_before(&self) -> Option<u8> {
+        let mut decisive = self.jobs.iter().filter(|job| job.spec.on_failure == OnFailure::Exit);
+        decisive.find_map(|job| job.last_exit.map(Exit::code).filter(|code| *code != 0))
     }
 
     /// Without a main application the first advertised job with a process answers for the container, or the only one with a process.

@@ -155,5 +155,16 @@ fn who_may_not_look_registers_all_the_same() {
     let looks = world.calls.iter().filter(|(_, _, request)| matches!(request, Request::Look { .. })).count();
     world.catalog = Catalog::Up;
     world.run(1_000);
-    assert_eq!((looks, world.count("register main Passing")), (1, 1));
+    assert_eq!((looks, world.count("look main"), world.count("register main Passing")), (1, 1, 1));
+}
+
+#[test]
+fn who_was_refused_looks_before_he_is_admitted() {
+    let mut world = World::booted(web(), &[]);
+    world.catalog = Catalog::Denies;
+    world.run(60_000);
+    world.others = vec![rival(true)];
+    world.catalog = Catalog::Up;
+    world.run(60_000);
+    assert_eq!((world.count("register main Passing"), world.count("main contested by rival")), (0, 1));
 }

@@ -13,8 +13,9 @@ pub(super) async fn look(client: &Client, own: &Owner, service: &str, name: &str
     let query = HealthQuery { service: name.to_owned(), read: Read::default(), ..HealthQuery::default() };
     let instances = match client.local().health_service(&query).await {
         Ok(answer) => answer.value,
-        // Without a leader an agent takes registrations all the same, and knows its own.
-        Err(Error::NoLeader { .. }) => return look_at_agent(client, own, service).await,
+        // While its servers cannot answer an agent takes registrations all the same, and knows its own. Whoever is elsewhere is found when
+        // the registration is looked at again.
+        Err(Error::NoLeader { .. } | Error::Unavailable { .. }) => return look_at_agent(client, own, service).await,
         Err(error) => return Err(error),
     };
     let of_service = || instances.iter().filter(|instance| instance.id == service);
