@@ -9,6 +9,7 @@ use core::time::Duration;
 use crate::{
     event::{Notice, Other},
     output::Output,
+    registration::Registration,
     time::Time,
 };
 
@@ -60,6 +61,13 @@ impl Claim {
             Claim::Contested { by, .. } => Some(by),
             Claim::Unasked | Claim::Ours => None,
         }
+    }
+}
+
+impl Registration {
+    /// Another supervisor keeps the service out for good, and that is reason enough to stop.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.service.exit_on_conflict && matches!(self.claim, Claim::Contested { lasting: true, .. })
     }
 }
 

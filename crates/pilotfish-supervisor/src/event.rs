@@ -543,6 +543,8 @@ pub enum StopReason {
     MainComplete(String),
     /// A job with `onFailure: exit` failed.
     JobFailed(String),
+    /// Another supervisor lives that has registered this service.
+    Contested(String),
     /// Nothing is left to run.
     AllComplete,
 }

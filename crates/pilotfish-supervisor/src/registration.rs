@@ -36,7 +36,7 @@ pub(crate) struct Registration {
     pub(crate) service: Service,
     wanted: Option<ServiceStatus>,
     known: Known,
-    claim: Claim,
+    pub(crate) claim: Claim,
     /// When it is to be looked whether somebody else has registered the same.
     confirm_at: Option<Time>,
     /// The status is to be sent although the service is registered.

@@ -18,6 +18,9 @@ use crate::{
 /// Most registrations of removed jobs that are still to be withdrawn; the oldest is given up, its TTL expires.
 const LEAVING_MAX: usize = 64;
 
+/// The exit code when somebody else is there already, as for a config that cannot work.
+const EXIT_CONFLICT: u8 = 2;
+
 /// Decides everything for one container; see the crate's documentation for the flow.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
@@ -338,6 +341,7 @@ impl Supervisor {
             }
             // The stop begins before its reason has ended, so that what follows that end belongs to the stop.
             let moved = self.stop_when_complete()
+                || self.stop_when_contested()
                 || stopping::advance(&mut self.out, &self.spec, &mut self.jobs, &mut self.shutdown)
                 || self.replace_ended()
                 || self.judge_reload();
@@ -360,6 +364,18 @@ impl Supervisor {
         for job in &mut self.jobs {
             job.observe(&mut self.out, occurrence);
         }
+    }
+
+    /// A second one of what must be there once refuses to run, where the config says so.
+    fn stop_when_contested(&mut self) -> bool {
+        let mut registrations = self.jobs.iter().filter_map(|job| job.registration.as_ref());
+        let hopeless = registrations.find(|registration| registration.is_hopeless());
+        let Some(service) = hopeless.map(|registration| registration.service.id.clone()) else { return false };
+        if self.shutdown.is_some() {
+            return false;
+        }
+        self.stop(StopReason::Contested(service), Some(EXIT_CONFLICT));
+        true
     }
 
     /// The container is over when the main application is, or when nothing is left to run.

@@ -79,6 +79,25 @@ fn a_live_one_is_never_displaced_and_that_is_told_twice() {
 }
 
 #[test]
+fn a_second_one_stops_everything_if_the_config_says_so() {
+    let mut web = web();
+    web.jobs[0].service.as_mut().expect("advertised").exit_on_conflict = true;
+    let mut world = World::booted(web.clone(), &[]);
+    world.others = vec![rival(true)];
+    world.run(20_000);
+    assert_eq!(world.finished, None, "a predecessor's TTL is waited for");
+    world.run_to_end();
+    world.order(&["main contested by rival", "main contested by rival, lasting", "stop", "term main", "finish 2"]);
+
+    let mut world = World::booted(web, &[]);
+    world.others = vec![rival(true)];
+    world.run(20_000);
+    world.others.clear();
+    world.run(60_000);
+    assert_eq!((world.finished, world.count("register main Passing")), (None, 1));
+}
+
+#[test]
 fn one_that_is_taken_waits_like_a_second_one() {
     let mut world = registered();
     world.others = vec![rival(false)];

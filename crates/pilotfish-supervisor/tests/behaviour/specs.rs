@@ -83,6 +83,7 @@ pub(crate) fn service(name: &str) -> Service {
         initial_status: None,
         enable_tag_override: false,
         deregister_critical_after: None,
+        exit_on_conflict: false,
     }
 }
 

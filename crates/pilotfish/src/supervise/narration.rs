@@ -227,6 +227,7 @@ fn stop_begun(reason: &StopReason) -> Told {
         StopReason::Signal => "stopping: asked to by a signal".to_owned(),
         StopReason::MainComplete(job) => format!("stopping: {job} has ended"),
         StopReason::JobFailed(job) => format!("stopping: {job} failed"),
+        StopReason::Contested(service) => format!("stopping: another supervisor has registered {service}"),
         StopReason::AllComplete => "stopping: all jobs are complete".to_owned(),
     };
     told(Level::Info, "stopBegun", text.clone(), json!({ "reason": text }))

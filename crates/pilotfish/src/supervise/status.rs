@@ -113,6 +113,7 @@ fn stop_reason(reason: &StopReason) -> String {
         StopReason::Signal => "signal".to_owned(),
         StopReason::MainComplete(job) => format!("{job} is complete"),
         StopReason::JobFailed(job) => format!("{job} failed"),
+        StopReason::Contested(service) => format!("another supervisor has registered {service}"),
         StopReason::AllComplete => "all jobs are complete".to_owned(),
     }
 }

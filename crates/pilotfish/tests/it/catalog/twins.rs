@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::view::{answer, assert_absent, instances, wait_for_passing};
 use super::{app, rename_host, stage_of, wait_for_heartbeats};
-use crate::stage::{Pilot, Signal, Stage, consul};
+use crate::stage::{End, Pilot, Signal, Stage, consul};
 
 /// Containers of the same host name serve the same; the port tells them apart.
 fn twin(consul: &Consul, name: &str, port: u16, ttl: &str) -> Stage {
@@ -46,6 +46,15 @@ fn a_second_one_refuses_and_its_application_runs() {
     assert_eq!((&job["health"], &job["service"]["registered"]), (&json!("healthy"), &json!(false)));
     assert_eq!((second.job("app")["state"].as_str(), second.job("app")["runs"].as_u64()), (Some("running"), Some(1)));
     assert!(second.output_of(&["pilotfish", "status"]).contains("contested"));
+
+    // One that is told to does not even run.
+    let mut strict = twin(&consul, "refused-twin", 4004, "3s");
+    let config = std::fs::read_to_string(strict.path().join("config.json5")).unwrap();
+    strict.config(&config.replace("\"ttl\":\"3s\"}", "\"ttl\":\"3s\"},\"consul\":{\"exitOnConflict\":true}"));
+    let strict = strict.start();
+    assert_eq!(strict.wait_for_end(), End::Code(2));
+    strict.wait_for_line("stopping: another supervisor has registered refused-twin-one-name");
+    first_holds();
 
     // What is not its own it leaves alone when it stops; and when the first one stops, the next one is there.
     second.stop();
