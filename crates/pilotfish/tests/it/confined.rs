@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::catalog::view::{assert_absent, assert_passing, wait_for_passing};
 use crate::catalog::{app, service, stage_of, wait_for_heartbeats};
-use crate::stage::{End, consul};
+use crate::stage::{End, Stage, consul};
 
 /// Becomes a program that may do what a container's usual profile of system calls leaves it: no namespaces, mounts, modules, keys, BPF and the
 /// like, and a `clone3` that is said not to exist. The numbers are those of x86-64.
@@ -59,28 +59,37 @@ fn a_user_without_a_name_on_a_read_only_root_without_execution_in_run_and_with_f
     assert_absent(&consul, "few-rights");
 }
 
-/// A control group in which processes have a twentieth of a processor, removed with this value.
-struct Twentieth(PathBuf);
+/// What is said where a test finds no way to make a group.
+const NO_GROUP: &str = "not tested: no group with a limit can be made here";
 
-impl Twentieth {
-    /// Nothing where no such group can be made.
-    fn new() -> Option<Twentieth> {
-        let name = format!("pilotfish-test-{}", std::process::id());
-        let unified = Path::new("/sys/fs/cgroup");
-        let (group, limits) = match unified.join("cgroup.controllers").exists() {
-            true => (unified.join(name), [("cpu.max", "5000 100000")].as_slice()),
-            false => (
-                unified.join("cpu").join(name),
-                [("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "5000")].as_slice(),
-            ),
+/// A file of a control group, and what is written to it.
+type Limit = (&'static str, &'static str);
+
+/// A control group with limits, removed with this value.
+struct Group(PathBuf);
+
+impl Group {
+    /// A group of a controller with limits, as version 2 and as version 1 know them; nothing where none can be made.
+    fn new(controller: &str, unified: &[Limit], legacy: &[Limit]) -> Option<Group> {
+        let root = Path::new("/sys/fs/cgroup");
+        let controllers = std::fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
+        let name = format!("pilotfish-test-{controller}-{}", std::process::id());
+        let (group, limits) = match controllers.split_whitespace().any(|known| known == controller) {
+            true => (root.join(name), unified),
+            false => (root.join(controller).join(name), legacy),
         };
         std::fs::create_dir(&group).ok()?;
-        let group = Twentieth(group);
+        let group = Group(group);
         limits.iter().all(|(file, value)| std::fs::write(group.0.join(file), value).is_ok()).then_some(group)
+    }
+
+    /// Everything of the stage shall be in the group.
+    fn holds(&self, stage: &mut Stage) {
+        stage.prologue(&format!("echo $$ > {}/cgroup.procs", self.0.display()));
     }
 }
 
-impl Drop for Twentieth {
+impl Drop for Group {
     fn drop(&mut self) {
         // Its processes are killed by now, and may take a moment to be gone; a test that has failed already must not fail twice.
         let gone = || std::fs::remove_dir(&self.0).is_ok().then_some(());
@@ -93,12 +102,13 @@ impl Drop for Twentieth {
 /// Three heartbeats in a TTL are enough for a service never to be taken for ill, though its supervisor waits most of the time.
 #[test]
 fn a_twentieth_of_a_processor_is_enough_for_heartbeats() {
-    let Some(group) = Twentieth::new() else { return eprintln!("not tested: no group with a limit can be made here") };
+    let legacy = [("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "5000")];
+    let Some(group) = Group::new("cpu", &[("cpu.max", "5000 100000")], &legacy) else { return eprintln!("{NO_GROUP}") };
     let consul = consul();
     let mut patient = service("patient");
     patient["health"] = json!({ "exec": "true", "interval": "2s", "timeout": "1900ms", "ttl": "6s" });
     let mut stage = stage_of(json!({ "consul": consul.http().to_string(), "jobs": [app(), patient] }));
-    stage.prologue(&format!("echo $$ > {}/cgroup.procs", group.0.display()));
+    group.holds(&mut stage);
     let pilot = stage.start();
     wait_for_passing(&consul, "patient");
     wait_for_heartbeats(&pilot, "patient", 6, || assert_passing(&consul, "patient"));
@@ -106,5 +116,25 @@ fn a_twentieth_of_a_processor_is_enough_for_heartbeats() {
     let members = std::fs::read_to_string(group.0.join("cgroup.procs")).unwrap();
     let own = pilot.pid().as_raw_nonzero().to_string();
     assert!(members.lines().any(|pid| pid == own) && members.lines().count() > 1, "{members}");
+    drop(pilot);
+}
+
+/// failure-modes.md, F-A11: the kernel takes the job, not the supervisor, and that is what is told.
+#[test]
+fn a_job_that_runs_out_of_memory_is_told_as_that_and_started_again() {
+    let unified = [("memory.max", "67108864"), ("memory.swap.max", "0")];
+    let legacy = [("memory.swappiness", "0"), ("memory.limit_in_bytes", "67108864")];
+    let Some(group) = Group::new("memory", &unified, &legacy) else { return eprintln!("{NO_GROUP}") };
+    // It keeps all of a line that has no end.
+    let hog = json!({ "name": "hog", "exec": "tail /dev/zero", "restarts": 1, "restartBackoff": { "initial": "1ms" } });
+    let mut stage = Stage::with_config(&json!({ "jobs": [app(), hog] }).to_string());
+    group.holds(&mut stage);
+    let pilot = stage.start();
+    let job = pilot.wait_for_job("hog", |job| job["state"] == "complete");
+    assert_eq!((job["runs"].as_u64(), job["lastExit"]["code"].as_u64()), (Some(2), Some(137)), "{job}");
+    assert_eq!(job["lastExit"]["reason"], "oom", "{job}");
+    assert_eq!(pilot.stdout.all("because memory ran out").len(), 2, "{}", pilot.story());
+    assert_eq!((pilot.job("app")["state"].as_str(), pilot.job("app")["runs"].as_u64()), (Some("running"), Some(1)));
+    assert_eq!(pilot.stop(), End::Code(143));
     drop(pilot);
 }
