@@ -179,6 +179,7 @@ section! {
     EXTRAS = "consul (job)":
     "enableTagOverride" Shape::Boolean, "Others may change the tags.";
     "deregisterCriticalServiceAfter" Shape::Duration, "Removed when critical for this long.";
+    "exitOnConflict" Shape::Boolean, "Stops with exit code 2 when another live supervisor has registered it.";
 }
 
 section! {

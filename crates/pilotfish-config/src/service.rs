@@ -115,6 +115,7 @@ impl<'s> Context<'s> {
         service.meta = reader.text_map(object, "meta");
         if let Some(extras) = reader.object(object, "consul") {
             service.enable_tag_override = reader.boolean(&extras, "enableTagOverride").unwrap_or(false);
+            service.exit_on_conflict = reader.boolean(&extras, "exitOnConflict").unwrap_or(false);
             let least = Duration::from_millis(1);
             service.deregister_critical_after = reader.duration(&extras, "deregisterCriticalServiceAfter", least);
         }
@@ -133,6 +134,7 @@ impl<'s> Context<'s> {
             initial_status: None,
             enable_tag_override: false,
             deregister_critical_after: None,
+            exit_on_conflict: false,
         }
     }
 }

@@ -260,6 +260,7 @@ fn service_members(node: &mut Members, service: &Service) {
     }));
     let mut extras: Members = vec![("enableTagOverride", Node::Boolean(service.enable_tag_override))];
     extras.extend(service.deregister_critical_after.map(|after| ("deregisterCriticalServiceAfter", time(after))));
+    extras.push(("exitOnConflict", Node::Boolean(service.exit_on_conflict)));
     node.push(("consul", Node::map(extras)));
 }
 

@@ -30,6 +30,8 @@ const REFRESH_LIMIT: Duration = Duration::from_secs(1);
 pub struct Client {
     shared: Arc<Shared>,
     pin: Option<Endpoint>,
+    /// Ask for the agent's own datacenter, whatever is configured.
+    local: bool,
 }
 
 struct Shared {
@@ -68,12 +70,17 @@ impl Client {
             pool: Pool::default(),
             endpoints: Mutex::default(),
         };
-        Ok(Client { shared: Arc::new(shared), pin: None })
+        Ok(Client { shared: Arc::new(shared), pin: None, local: false })
     }
 
     /// A client that speaks to this server only, without fail-over. To remove a registration from a server that has returned.
     pub fn pinned(&self, endpoint: &Endpoint) -> Client {
-        Client { shared: self.shared.clone(), pin: Some(endpoint.clone()) }
+        Client { shared: self.shared.clone(), pin: Some(endpoint.clone()), local: self.local }
+    }
+
+    /// A client that asks for the agent's own datacenter, where its registrations are, also when another one is configured.
+    pub fn local(&self) -> Client {
+        Client { local: true, ..self.clone() }
     }
 
     /// The server that the next call asks first; nothing before the first call.
@@ -82,7 +89,7 @@ impl Client {
     }
 
     pub(crate) fn datacenter(&self) -> Option<&str> {
-        self.shared.datacenter.as_deref()
+        self.shared.datacenter.as_deref().filter(|_| !self.local)
     }
 
     /// Carries out one call within its deadline: on the preferred server, and on the others where that can do no harm.
@@ -123,13 +130,14 @@ impl Client {
             return self.ask(endpoint, call, token).await;
         }
         let (list, start) = self.servers().await?;
-        let mut worst: Option<Error> = None;
+        let mut failures: Vec<(usize, Error)> = Vec::new();
         for offset in 0..list.len() {
-            let endpoint = &list[(start + offset) % list.len()];
+            let position = (start + offset) % list.len();
+            let endpoint = &list[position];
             *asked = Some(endpoint.clone());
             match self.ask(endpoint, call, token).await {
                 Ok(reply) => {
-                    if worst.is_some() {
+                    if !failures.is_empty() {
                         self.endpoints().answered(endpoint);
                     }
                     return Ok(reply);
@@ -139,15 +147,15 @@ impl Client {
                     if !call.idempotent && error.may_have_been_done() {
                         return Err(error);
                     }
-                    // A server that is there but cannot answer says more than one that is not there.
-                    if matches!(worst, None | Some(Error::Unreachable { .. })) {
-                        worst = Some(error);
-                    }
+                    failures.push((position, error));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(worst.unwrap_or_else(|| unresolved(&self.shared.addresses, "no server is known")))
+        // In the order of the list, wherever the first question went: the same fault has the same text.
+        failures.sort_by_key(|(position, _)| *position);
+        let failure = failures.into_iter().map(|(_, error)| error).reduce(Error::and);
+        Err(failure.unwrap_or_else(|| unresolved(&self.shared.addresses, "no server is known")))
     }
 
     /// Asks one server, and judges what it says.

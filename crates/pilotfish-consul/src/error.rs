@@ -152,6 +152,23 @@ impl Error {
         }
     }
 
+    /// What is told of two servers that failed one after the other. One that is there but cannot answer says more than one that is not there;
+    /// of those that are not there, all are told.
+    pub(crate) fn and(self, next: Error) -> Error {
+        match (self, next) {
+            (
+                Error::Unreachable { address, refused, text },
+                Error::Unreachable { address: other, refused: other_refused, text: other_text },
+            ) => {
+                let text = if text == other_text { text } else { format!("{text}, {other_text}") };
+                // Only if nobody hangs a quick retry costs nothing.
+                Error::Unreachable { address: format!("{address}, {other}"), refused: refused && other_refused, text }
+            }
+            (Error::Unreachable { .. }, next) => next,
+            (before, _) => before,
+        }
+    }
+
     /// Whether another server may do better.
     pub(crate) fn is_about_the_server(&self) -> bool {
         match self {
@@ -247,6 +264,22 @@ mod tests {
         for (status, text, expected) in cases {
             assert_eq!(kind(status, text), expected, "{status} {text}");
         }
+    }
+
+    #[test]
+    fn all_servers_that_are_not_there_are_told() {
+        let away = |address: &str, refused, text: &str| Error::Unreachable {
+            address: address.into(),
+            refused,
+            text: text.into(),
+        };
+        let both = away("a", true, "refused").and(away("b", true, "refused"));
+        assert_eq!(both.to_string(), "cannot connect to consul at a, b: refused");
+        let three = both.and(away("c", false, "no route"));
+        assert_eq!(three, away("a, b, c", false, "refused, no route"));
+        let busy = judge("d".into(), 500, b"busy");
+        assert_eq!(three.clone().and(busy.clone()), busy);
+        assert_eq!(busy.clone().and(three), busy);
     }
 
     #[test]

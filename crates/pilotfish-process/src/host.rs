@@ -20,6 +20,14 @@ pub fn hostname() -> String {
     String::from_utf8_lossy(&name[..end]).into_owned()
 }
 
+/// Whether a process with this pid is there, also one that we may not signal (kill(2)); `/proc` may hide those of others.
+pub fn exists(pid: i32) -> bool {
+    // Zero and less name groups of processes.
+    // SAFETY: signal 0 is not delivered to anybody.
+    pid > 0
+        && (unsafe { libc::kill(pid, 0) } == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM))
+}
+
 /// The addresses of all network interfaces that are up, with the interfaces' names; empty when they cannot be had.
 pub fn interfaces() -> Vec<(String, IpAddr)> {
     let mut list: *mut libc::ifaddrs = ptr::null_mut();

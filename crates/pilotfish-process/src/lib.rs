@@ -37,7 +37,7 @@ pub use alarm::Alarm;
 pub use command::{Command, Stdio};
 pub use error::Error;
 pub use figures::{Figures, figures};
-pub use host::{hostname, interfaces};
+pub use host::{exists, hostname, interfaces};
 pub use lines::{LINE_LIMIT, Line, Stream};
 pub use output::Output;
 pub use processes::{Exit, Happening, Processes, Spawned};

@@ -89,12 +89,21 @@ pub enum Event {
         /// The service's id.
         service: String,
     },
+    /// Another supervisor has registered a service in our place.
+    ServiceTaken {
+        /// The service's id.
+        service: String,
+        /// Who.
+        by: String,
+    },
     /// A watch has an answer from a catalog with a leader.
     Viewed {
         /// The watch.
         watch: String,
         /// What it saw.
         view: View,
+        /// Address of the agent that answered.
+        agent: String,
     },
     /// A watch got no answer that can be believed.
     ViewFailed {
@@ -231,6 +240,11 @@ pub enum Effect {
     },
     /// Begin to watch; replaces a watch of the same name. Answers: `Viewed` and `ViewFailed`.
     Watch(Watch),
+    /// Give up the question of a watch that is open, and ask anew without waiting for news: nobody may be there to answer it.
+    AskAgain {
+        /// The watch.
+        watch: String,
+    },
     /// Stop watching.
     Unwatch {
         /// The watch.
@@ -277,6 +291,18 @@ pub enum RunKind {
 /// A request to the catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
+    /// Look who has registered a service. Outcome: [`CallOutcome::Seen`].
+    Look {
+        /// The service's id.
+        service: String,
+        /// The service's name.
+        name: String,
+    },
+    /// Ask an agent whether it lives.
+    Ping {
+        /// Address of the agent.
+        home: String,
+    },
     /// Register a service with a TTL check of this status.
     Register {
         /// The service.
@@ -315,6 +341,13 @@ pub enum CallOutcome {
         /// The agent's address.
         address: String,
     },
+    /// Who has registered the service.
+    Seen {
+        /// We have.
+        ours: bool,
+        /// Other supervisors that have.
+        others: Vec<Other>,
+    },
     /// The catalog does not know the service.
     Unknown,
     /// Nobody could be asked; nothing is known.
@@ -329,6 +362,17 @@ pub enum CallOutcome {
         /// Why.
         reason: String,
     },
+}
+
+/// Another supervisor that has registered the same service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Who it is, for people.
+    pub owner: String,
+    /// Its heartbeats are believed still, and nothing proves that it is gone.
+    pub alive: bool,
+    /// Of the two, we have to leave. The other one is told the opposite.
+    pub senior: bool,
 }
 
 /// Something worth telling.
@@ -421,6 +465,15 @@ pub enum Notice {
         /// Its id.
         service: String,
     },
+    /// Another supervisor holds the place of a service, which is therefore not registered.
+    Contested {
+        /// Its id.
+        service: String,
+        /// The other one.
+        by: String,
+        /// It is no predecessor whose TTL will pass: it lives.
+        lasting: bool,
+    },
     /// A registration that was left behind on another agent is removed.
     TwinRemoved {
         /// Its id.
@@ -490,6 +543,8 @@ pub enum StopReason {
     MainComplete(String),
     /// A job with `onFailure: exit` failed.
     JobFailed(String),
+    /// Another supervisor lives that has registered this service.
+    Contested(String),
     /// Nothing is left to run.
     AllComplete,
 }

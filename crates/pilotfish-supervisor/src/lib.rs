@@ -16,12 +16,14 @@
 extern crate alloc;
 
 mod calendar;
+mod claim;
 mod condition;
 mod event;
 mod execution;
 mod health;
 mod job;
 mod output;
+mod pulse;
 mod registration;
 mod reload;
 mod spec;
@@ -34,6 +36,7 @@ mod watching;
 pub use calendar::Calendar;
 pub use event::*;
 pub use health::{FIRST_CHECKS, HealthStatus};
+pub use pulse::{SHORTEST_HOLD, SHORTEST_SILENCE};
 pub use spec::*;
 pub use status::{JobState, JobStatus, ServiceState, Status, WatchStatus};
 pub use stopping::{DEREGISTER_LIMIT, longest_stop};

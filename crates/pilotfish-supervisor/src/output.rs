@@ -1,6 +1,6 @@
 //! What one step produces: effects for the shell, occurrences for the jobs.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{collections::VecDeque, string::String, vec::Vec};
 
 use crate::{
     event::{CallId, Effect, Notice, Request, RunId},
@@ -14,6 +14,8 @@ pub(crate) struct Output {
     pub(crate) now: Time,
     pub(crate) effects: Vec<Effect>,
     pub(crate) bus: VecDeque<Occurrence>,
+    /// Agents that did not answer.
+    pub(crate) suspects: Vec<String>,
     ids: u64,
     random: u64,
 }

@@ -1,13 +1,18 @@
 //! Keeping one service registered: what is wanted, what the catalog is known to hold, and the next request that closes the gap.
 //!
 //! At most one request per service is under way, so that a slow catalog sees no pile of heartbeats. The catalog may be away, come back
-//! empty, or a different agent may answer: each answer only changes what is known, and the gap is closed again.
+//! empty, or a different agent may answer: each answer only changes what is known, and the gap is closed again. Before a service is registered
+//! for the first time its place is looked at, see [`crate::claim`].
 
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 use core::time::Duration;
 
 use crate::{
-    event::{CallId, CallOutcome, Effect, Notice, Request},
+    claim::{self, CONFIRM_AFTER, Claim, LOOK_AGAIN},
+    event::{CallId, CallOutcome, Effect, Notice, Other, Request},
     output::Output,
     spec::{Service, ServiceStatus},
     time::Time,
@@ -31,6 +36,9 @@ pub(crate) struct Registration {
     pub(crate) service: Service,
     wanted: Option<ServiceStatus>,
     known: Known,
+    pub(crate) claim: Claim,
+    /// When it is to be looked whether somebody else has registered the same.
+    confirm_at: Option<Time>,
     /// The status is to be sent although the service is registered.
     beat_due: bool,
     in_flight: Option<(CallId, Kind)>,
@@ -61,6 +69,10 @@ enum Known {
 /// Which request is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    /// Whether the place is free.
+    Look,
+    /// Whether it is still ours alone.
+    Confirm,
     Register,
     Heartbeat,
     Deregister,
@@ -87,6 +99,8 @@ impl Registration {
             service,
             wanted: None,
             known: Known::Absent,
+            claim: Claim::Unasked,
+            confirm_at: None,
             beat_due: false,
             in_flight: None,
             retry: Retry::default(),
@@ -145,6 +159,11 @@ impl Registration {
             }
         }
         self.beat_due = false;
+        // An answer about the place is not waited for: there may be no time.
+        self.in_flight = self.in_flight.filter(|(_, kind)| !matches!(kind, Kind::Look | Kind::Confirm));
+        if self.claim.contested_by().is_some() {
+            self.claim = Claim::Unasked;
+        }
         self.advance(out);
     }
 
@@ -172,6 +191,27 @@ impl Registration {
             self.wanted = None;
         }
         self.advance(out);
+    }
+
+    /// Another supervisor has registered the service in our place.
+    pub(crate) fn taken(&mut self, out: &mut Output, by: &str) {
+        // A registration that is under way takes it back, and who was last is told anew.
+        let registering = self.in_flight.is_some_and(|(_, kind)| kind == Kind::Register);
+        if self.known == Known::Absent || registering || self.wanted.is_none() {
+            return;
+        }
+        self.known = Known::Absent;
+        self.home = None;
+        out.push(Effect::Unguard { service: self.service.id.clone() });
+        if self.wanted == Some(ServiceStatus::Critical) {
+            self.wanted = None;
+        }
+        self.contest(out, by);
+    }
+
+    /// Who else holds the place of the service, if that keeps it from being registered.
+    pub(crate) fn contested_by(&self) -> Option<&str> {
+        self.claim.contested_by()
     }
 
     /// Nothing is left to do that a stopping supervisor should wait for.
@@ -202,8 +242,10 @@ impl Registration {
 
     pub(crate) fn deadline(&self) -> Option<Time> {
         let own = self.retry.at.filter(|_| self.in_flight.is_none() && self.next_kind().is_some());
+        let confirm = self.confirm_at.filter(|_| self.in_flight.is_none() && self.is_to_confirm());
+        let confirm = confirm.map(|at| self.retry.at.map_or(at, |retry| at.max(retry)));
         let twins = self.twins.iter().filter(|twin| twin.in_flight.is_none()).filter_map(|twin| twin.retry.at);
-        own.into_iter().chain(twins).min()
+        own.into_iter().chain(confirm).chain(twins).min()
     }
 
     pub(crate) fn time_passed(&mut self, out: &mut Output) {
@@ -218,9 +260,14 @@ impl Registration {
         if self.in_flight.is_some() || self.retry.is_waiting(out.now) {
             return;
         }
-        let Some(kind) = self.next_kind() else { return };
+        let confirm =
+            || (self.is_to_confirm() && self.confirm_at.is_some_and(|at| at <= out.now)).then_some(Kind::Confirm);
+        let Some(kind) = self.next_kind().or_else(confirm) else { return };
         let status = self.wanted.unwrap_or(ServiceStatus::Critical);
         let call = out.call(match kind {
+            Kind::Look | Kind::Confirm => {
+                Request::Look { service: self.service.id.clone(), name: self.service.name.clone() }
+            }
             Kind::Register => Request::Register { service: self.service.clone(), status },
             Kind::Heartbeat => Request::Heartbeat { service: self.service.id.clone(), status },
             Kind::Deregister => Request::Deregister { service: self.service.id.clone() },
@@ -228,7 +275,8 @@ impl Registration {
         match kind {
             Kind::Register => self.redefined = false,
             Kind::Heartbeat => self.beat_due = false,
-            Kind::Deregister => {}
+            Kind::Confirm => self.confirm_at = None,
+            Kind::Look | Kind::Deregister => {}
         }
         self.in_flight = Some((call, kind));
     }
@@ -236,14 +284,76 @@ impl Registration {
     /// Which request closes the gap between what is wanted and what is known.
     fn next_kind(&self) -> Option<Kind> {
         match (self.wanted, self.known) {
-            (Some(_), Known::Absent | Known::Unsure) => (!self.closed).then_some(Kind::Register),
+            // Somebody comes before us: what we have registered goes.
+            (Some(_), Known::Present | Known::Unsure) if self.contested_by().is_some() => Some(Kind::Deregister),
+            (Some(_), Known::Absent | Known::Unsure) if self.closed => None,
+            (Some(_), Known::Absent | Known::Unsure) if self.claim == Claim::Ours => Some(Kind::Register),
+            (Some(_), Known::Absent | Known::Unsure) => Some(Kind::Look),
             (Some(_), Known::Present) => self.beat_due.then_some(Kind::Heartbeat),
             (None, Known::Present | Known::Unsure) => Some(Kind::Deregister),
             (None, Known::Absent) => None,
         }
     }
 
+    /// The registration is in force, and nothing about it is under way.
+    fn is_to_confirm(&self) -> bool {
+        self.wanted.is_some() && self.known == Known::Present && !self.beat_due && self.claim == Claim::Ours
+    }
+
     fn own_answered(&mut self, out: &mut Output, kind: Kind, outcome: CallOutcome) {
+        match kind {
+            Kind::Look => self.looked(out, outcome),
+            Kind::Confirm => self.confirmed(out, outcome),
+            Kind::Register | Kind::Heartbeat | Kind::Deregister => self.changed(out, kind, outcome),
+        }
+    }
+
+    fn looked(&mut self, out: &mut Output, outcome: CallOutcome) {
+        match outcome {
+            CallOutcome::Seen { others, .. } => match claim::holder(&others) {
+                Some(other) => self.contest(out, &other.owner),
+                None => self.claim = Claim::Ours,
+            },
+            // Nobody is there who could be asked, or we may not ask: the registration itself will tell.
+            CallOutcome::Done { .. } | CallOutcome::Unknown | CallOutcome::Refused { .. } => self.claim = Claim::Ours,
+            CallOutcome::Unreachable { refused, reason } => self.unreachable(out, refused, reason),
+        }
+    }
+
+    fn confirmed(&mut self, out: &mut Output, outcome: CallOutcome) {
+        match outcome {
+            CallOutcome::Seen { ours, others } => self.compare(out, ours, &others),
+            CallOutcome::Done { .. } | CallOutcome::Unknown | CallOutcome::Refused { .. } => {}
+            // Heartbeats tell that the catalog is away.
+            CallOutcome::Unreachable { .. } => self.confirm_at = Some(out.now.after(CONFIRM_AFTER)),
+        }
+    }
+
+    /// Whether a registration of ours may stay beside those of others.
+    fn compare(&mut self, out: &mut Output, ours: bool, others: &[Other]) {
+        let Some(holder) = claim::holder(others) else { return };
+        if !ours {
+            self.taken(out, &holder.owner);
+        } else if let Some(senior) = claim::senior(others) {
+            self.contest(out, &senior.owner);
+            self.retry.at = None;
+        } else {
+            // They have to leave, and are looked at until they have.
+            self.confirm_at = Some(out.now.after(CONFIRM_AFTER));
+        }
+    }
+
+    fn contest(&mut self, out: &mut Output, by: &str) {
+        self.claim.contest(out, &self.service.id, self.service.ttl, by);
+        self.confirm_at = None;
+        self.retry.at = Some(out.now.after(LOOK_AGAIN));
+    }
+
+    fn changed(&mut self, out: &mut Output, kind: Kind, outcome: CallOutcome) {
+        if kind == Kind::Heartbeat && self.contested_by().is_some() {
+            // It was for a registration that is not ours any more.
+            return;
+        }
         match outcome {
             CallOutcome::Done { address } => self.done(out, kind, address),
             CallOutcome::Unknown => self.unknown(out, kind),
@@ -252,17 +362,28 @@ impl Registration {
                     self.known = Known::Unsure;
                 }
                 self.beat_due |= kind == Kind::Heartbeat && self.wanted.is_some();
-                self.failed(out, if refused { RETRY_MAX_REFUSED } else { RETRY_MAX }, reason);
+                out.suspects.extend(self.home.clone());
+                self.unreachable(out, refused, reason);
             }
+            CallOutcome::Seen { .. } => self.failed(out, RETRY_MAX, "an answer that nobody asked for".to_string()),
             CallOutcome::Refused { reason } => {
+                if kind == Kind::Register && self.known == Known::Absent {
+                    // Whoever was refused as he looked looks once more when he is admitted.
+                    self.claim = Claim::Unasked;
+                }
                 self.beat_due |= kind == Kind::Heartbeat && self.wanted.is_some();
                 self.failed(out, RETRY_MAX, reason);
             }
         }
     }
 
+    fn unreachable(&mut self, out: &mut Output, refused: bool, reason: String) {
+        self.failed(out, if refused { RETRY_MAX_REFUSED } else { RETRY_MAX }, reason);
+    }
+
     fn done(&mut self, out: &mut Output, kind: Kind, address: String) {
         match kind {
+            Kind::Look | Kind::Confirm => {}
             Kind::Deregister => {
                 self.retry = Retry::default();
                 if let Some(home) = self.home.take() {
@@ -276,6 +397,7 @@ impl Registration {
                 self.known = if self.redefined { Known::Unsure } else { Known::Present };
                 // An agent that knew the check already keeps its old status: the status is sent once more.
                 self.beat_due = true;
+                self.confirm_at = Some(out.now.after(CONFIRM_AFTER));
                 self.settle_home(out, address);
             }
             Kind::Heartbeat => {
@@ -296,6 +418,10 @@ impl Registration {
     fn settle_home(&mut self, out: &mut Output, address: String) {
         self.twins.retain(|twin| twin.home != address || twin.in_flight.is_some());
         if let Some(old) = self.home.replace(address.clone()) {
+            if old != address {
+                // Another agent is asked only when this one could not be.
+                out.suspects.push(old.clone());
+            }
             self.leave_behind(old, &address);
         }
         out.push(Effect::Guard { service: self.service.id.clone() });
@@ -328,6 +454,9 @@ impl Registration {
         self.complaint = None;
         self.known = Known::Absent;
         self.home = None;
+        if self.claim == Claim::Ours {
+            self.claim = Claim::Unasked;
+        }
         out.push(Effect::Unguard { service: self.service.id.clone() });
         out.notice(Notice::Deregistered { service: self.service.id.clone() });
     }
@@ -356,7 +485,7 @@ impl Registration {
                 let twin = self.twins.remove(index);
                 out.notice(Notice::TwinRemoved { service: self.service.id.clone(), home: twin.home });
             }
-            CallOutcome::Unreachable { .. } | CallOutcome::Refused { .. } => {
+            CallOutcome::Unreachable { .. } | CallOutcome::Refused { .. } | CallOutcome::Seen { .. } => {
                 let twin = &mut self.twins[index];
                 twin.in_flight = None;
                 twin.retry.failures = twin.retry.failures.saturating_add(1);

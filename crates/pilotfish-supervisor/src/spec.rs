@@ -302,6 +302,8 @@ pub struct Service {
     pub enable_tag_override: bool,
     /// The catalog removes the service when it was critical for this long.
     pub deregister_critical_after: Option<Duration>,
+    /// Everything stops when another supervisor lives that has registered the same id; otherwise the service only is not registered.
+    pub exit_on_conflict: bool,
 }
 
 /// The health of a service as the catalog knows it.

@@ -78,6 +78,8 @@ pub struct ServiceState {
     pub registered: bool,
     /// Address of the agent that holds it.
     pub agent: Option<String>,
+    /// Another supervisor that holds its place, so that it is not registered.
+    pub contested_by: Option<String>,
     /// Age of the last heartbeat that the catalog took.
     pub last_heartbeat: Option<Duration>,
 }
@@ -150,6 +152,7 @@ fn service_state(registration: &Registration, now: Time) -> ServiceState {
         id: registration.service.id.clone(),
         registered: registration.is_registered(),
         agent: registration.home.clone(),
+        contested_by: registration.contested_by().map(Into::into),
         last_heartbeat: registration.last_beat.map(|at| now.since(at)),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     output::Output,
     registration::Registration,
     reload::Reload,
-    spec::{HangupMeaning, Occurrence, Spec, User1Meaning},
+    spec::{HangupMeaning, Occurrence, OnFailure, Spec, User1Meaning},
     stopping::{self, Shutdown},
     time::Time,
     watching::Watching,
@@ -17,6 +17,9 @@ use crate::{
 
 /// Most registrations of removed jobs that are still to be withdrawn; the oldest is given up, its TTL expires.
 const LEAVING_MAX: usize = 64;
+
+/// The exit code when somebody else is there already, as for a config that cannot work.
+const EXIT_CONFLICT: u8 = 2;
 
 /// Decides everything for one container; see the crate's documentation for the flow.
 #[derive(Clone, Debug)]
@@ -100,10 +103,13 @@ impl Supervisor {
             Event::Loaded(result) => self.loaded(result.map(|spec| *spec)),
             Event::MaintenanceRequested(on) => self.set_maintenance(on),
             Event::CatalogAnswered { call, outcome } => self.catalog_answered(call, outcome),
-            Event::ServiceMissing { service } => self.service_missing(&service),
-            Event::Viewed { watch, view } => {
+            Event::ServiceMissing { service } => self.of_service(&service, Registration::missing),
+            Event::ServiceTaken { service, by } => {
+                self.of_service(&service, |registration, out| registration.taken(out, &by));
+            }
+            Event::Viewed { watch, view, agent } => {
                 if let Some(watching) = self.watches.iter_mut().find(|watching| watching.spec.name == watch) {
-                    watching.viewed(&mut self.out, view);
+                    watching.viewed(&mut self.out, view, agent);
                 }
             }
             Event::ViewFailed { watch, reason } => {
@@ -249,6 +255,7 @@ impl Supervisor {
     }
 
     fn catalog_answered(&mut self, call: CallId, outcome: CallOutcome) {
+        self.heard(call, &outcome);
         let registrations = self.jobs.iter_mut().filter_map(|job| job.registration.as_mut());
         if let Some(registration) = registrations.chain(&mut self.leaving).find(|registration| registration.owns(call))
         {
@@ -269,10 +276,11 @@ impl Supervisor {
         self.leaving.push(registration);
     }
 
-    fn service_missing(&mut self, service: &str) {
+    /// What a guard found of a service.
+    fn of_service(&mut self, service: &str, found: impl FnOnce(&mut Registration, &mut Output)) {
         let mut registrations = self.jobs.iter_mut().filter_map(|job| job.registration.as_mut());
         if let Some(registration) = registrations.find(|registration| registration.service.id == service) {
-            registration.missing(&mut self.out);
+            found(registration, &mut self.out);
         }
     }
 
@@ -287,6 +295,8 @@ impl Supervisor {
         for registration in &mut self.leaving {
             registration.time_passed(&mut self.out);
         }
+        self.suspect();
+        self.listen();
     }
 
     /// What the end of a job's process means for everything.
@@ -331,6 +341,7 @@ impl Supervisor {
             }
             // The stop begins before its reason has ended, so that what follows that end belongs to the stop.
             let moved = self.stop_when_complete()
+                || self.stop_when_contested()
                 || stopping::advance(&mut self.out, &self.spec, &mut self.jobs, &mut self.shutdown)
                 || self.replace_ended()
                 || self.judge_reload();
@@ -353,6 +364,18 @@ impl Supervisor {
         for job in &mut self.jobs {
             job.observe(&mut self.out, occurrence);
         }
+    }
+
+    /// A second one of what must be there once refuses to run, where the config says so.
+    fn stop_when_contested(&mut self) -> bool {
+        let mut registrations = self.jobs.iter().filter_map(|job| job.registration.as_ref());
+        let hopeless = registrations.find(|registration| registration.is_hopeless());
+        let Some(service) = hopeless.map(|registration| registration.service.id.clone()) else { return false };
+        if self.shutdown.is_some() {
+            return false;
+        }
+        self.stop(StopReason::Contested(service), Some(EXIT_CONFLICT));
+        true
     }
 
     /// The container is over when the main application is, or when nothing is left to run.
@@ -380,8 +403,18 @@ impl Supervisor {
     fn exit_code(&self) -> u8 {
         let spoken = self.shutdown.as_ref().and_then(|shutdown| shutdown.code);
         let exit_of = |job: &Job| job.last_exit.map(Exit::code);
-        let main = self.jobs.iter().find(|job| job.spec.main).and_then(exit_of);
-        spoken.or(main).or_else(|| self.responsible_job().and_then(exit_of)).unwrap_or(0)
+        let main = self.jobs.iter().find(|job| job.spec.main);
+        let own = match main {
+            Some(main) => exit_of(main).or_else(|| self.failed_before()),
+            None => self.responsible_job().and_then(exit_of),
+        };
+        spoken.or(own).unwrap_or(0)
+    }
+
+    /// Where the main application has never run: what was to come before it, and did not succeed, has the word.
+    fn failed_before(&self) -> Option<u8> {
+        let mut decisive = self.jobs.iter().filter(|job| job.spec.on_failure == OnFailure::Exit);
+        decisive.find_map(|job| job.last_exit.map(Exit::code).filter(|code| *code != 0))
     }
 
     /// Without a main application the first advertised job with a process answers for the container, or the only one with a process.

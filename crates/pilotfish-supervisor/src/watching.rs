@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::{
     event::{Notice, View},
     output::Output,
+    pulse::Pulse,
     spec::{Occurrence, Watch, WatchOccurrence, WatchTarget},
     time::Time,
 };
@@ -21,6 +22,8 @@ pub(crate) struct Watching {
     pub(crate) view: Option<View>,
     pub(crate) confirmed: Option<Time>,
     pub(crate) failing: Option<String>,
+    /// The agent that answers, once one has.
+    pub(crate) pulse: Option<Pulse>,
     held: Option<(View, Time)>,
     /// The catalog has lost its state; until then a smaller view is not believed.
     distrust_until: Option<Time>,
@@ -28,10 +31,11 @@ pub(crate) struct Watching {
 
 impl Watching {
     pub(crate) fn new(spec: Watch) -> Watching {
-        Watching { spec, view: None, confirmed: None, failing: None, held: None, distrust_until: None }
+        Watching { spec, view: None, confirmed: None, failing: None, pulse: None, held: None, distrust_until: None }
     }
 
-    pub(crate) fn viewed(&mut self, out: &mut Output, view: View) {
+    pub(crate) fn viewed(&mut self, out: &mut Output, view: View, agent: String) {
+        self.pulse = Some(Pulse::of(agent, out.now));
         if self.failing.take().is_some() {
             out.notice(Notice::WatchRecovered { watch: self.spec.name.clone() });
         }
@@ -57,6 +61,7 @@ impl Watching {
     /// Nor is a view believed that was held back: it is too old to speak for a catalog that fails now.
     pub(crate) fn failed(&mut self, out: &mut Output, reason: String) {
         self.held = None;
+        self.pulse = None;
         if self.failing.is_none() {
             out.notice(Notice::WatchFailed { watch: self.spec.name.clone(), reason: reason.clone() });
         }
@@ -64,7 +69,7 @@ impl Watching {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.held.as_ref().map(|(_, until)| *until)
+        self.held.iter().map(|(_, until)| *until).chain(self.silence()).min()
     }
 
     pub(crate) fn time_passed(&mut self, out: &mut Output) {

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::ports::free_port;
 use crate::wait::wait_until;
-use crate::{Certificates, http};
+use crate::{Certificates, children, http};
 
 /// How often a start is tried again with other ports, because another process may have taken one of them.
 const START_ATTEMPTS: usize = 5;
@@ -121,13 +121,13 @@ impl Consul {
         std::fs::create_dir_all(&data).expect("a directory can be made");
         std::fs::write(directory.join("config.json"), self.config()).expect("a file can be written");
         let log = File::create(self.log_file()).expect("a file can be made");
-        let mut command = Command::new(binary());
+        let mut command = children::mortal(binary());
         command.arg("agent").arg("-config-file").arg(directory.join("config.json")).arg("-data-dir").arg(&data);
         if self.peers.is_none() {
             command.arg("-dev");
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor can be copied")).stderr(log);
-        self.child = Some(command.spawn().expect("consul can be executed"));
+        self.child = Some(children::spawn(command).expect("setpriv and consul can be executed"));
     }
 
     fn config(&self) -> String {

@@ -1,10 +1,12 @@
 //! What tests of the other crates stand on: real servers, a server with scripted faults, and a proxy that can be made to fail.
 //!
 //! Everything listens on loopback only, on ports outside the kernel's ephemeral range, has its own temporary directory, and is
-//! stopped when its value is dropped, also when a test panics. Nothing here is part of the product.
+//! stopped when its value is dropped, also when a test panics. When the tests are killed, so is what they started. Nothing here is part of the
+//! product.
 
 mod browser;
 mod certificates;
+mod children;
 mod cluster;
 mod consul;
 mod faulty;
@@ -15,6 +17,7 @@ mod wait;
 
 pub use browser::Browser;
 pub use certificates::Certificates;
+pub use children::{mortal, spawn};
 pub use cluster::ConsulCluster;
 pub use consul::{Consul, ConsulOptions};
 pub use faulty::{FaultyServer, Reply, Request};

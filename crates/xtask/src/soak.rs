@@ -3,6 +3,7 @@
 mod catalog;
 mod checks;
 mod reloads;
+mod starts;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -40,6 +41,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "hangups",
         about: "SIGHUP as fast as it can be sent, then SIGTERM in the middle of it",
         run: reloads::hangups,
+    },
+    Scenario {
+        name: "starts",
+        about: "100,000 starts of a job that exits at once, beside quick checks, or as many as the time allows",
+        run: starts::starts,
     },
     Scenario {
         name: "hung-check",

@@ -287,3 +287,15 @@ fn a_service_that_consul_has_lost_is_registered_again() {
         });
     });
 }
+
+#[test]
+fn a_configured_datacenter_and_the_agents_own() {
+    let consul = Consul::start();
+    run(async {
+        let config = Config::with_addresses(&consul.http().to_string()).unwrap();
+        let client = Client::new(Config { datacenter: Some("dc9".into()), ..config }).unwrap();
+        let query = HealthQuery { service: "consul".into(), ..HealthQuery::default() };
+        assert!(client.health_service(&query).await.is_err(), "nobody knows that one");
+        assert_eq!(client.local().health_service(&query).await.unwrap().value.len(), 1);
+    });
+}

@@ -149,3 +149,20 @@ fn when_all_fail_the_most_telling_error_is_reported() {
         assert!(matches!(error, Error::NoLeader { .. }), "{error}");
     });
 }
+
+#[test]
+fn when_nobody_is_there_everybody_who_was_asked_is_told() {
+    let [first, second] = [(); 2].map(|()| pilotfish_testing::free_port(std::net::Ipv4Addr::LOCALHOST.into()));
+    let client = hasty_client(&format!("127.0.0.1:{first},127.0.0.1:{second}"));
+    run(async {
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            let error = client.status_leader().await.unwrap_err();
+            assert!(matches!(error, Error::Unreachable { refused: true, .. }), "{error:?}");
+            told.push(error.to_string());
+        }
+        let both = format!("cannot connect to consul at http://127.0.0.1:{first}, http://127.0.0.1:{second}: ");
+        assert!(told[0].starts_with(&both), "{told:?}");
+        assert!(told.iter().all(|text| *text == told[0]), "the same fault has the same text: {told:?}");
+    });
+}

@@ -100,6 +100,7 @@ fn a_stop_before_main_began_ends_at_once_without_hooks() {
     assert!(world.run_to_end() < ms(10));
     world.order(&["start pre", "term pre"]);
     assert_eq!(world.count("start prestop") + world.count("start poststop") + world.count("start main"), 0);
+    assert_eq!(world.finished, Some(143), "what was killed has not succeeded");
 }
 
 #[test]

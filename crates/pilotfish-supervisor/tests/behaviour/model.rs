@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) catalog: Catalog,
     pub(crate) agent: &'static str,
     pub(crate) held: BTreeMap<&'static str, BTreeMap<String, ServiceStatus>>,
+    /// Other supervisors that have registered the same.
+    pub(crate) others: Vec<Other>,
     pub(crate) latency: Duration,
     pub(crate) next_config: Option<Result<Spec, String>>,
     /// What happened, one word a line; tests read this.
@@ -100,6 +102,7 @@ impl World {
             catalog: Catalog::Up,
             agent: "10.0.0.1:8500",
             held: BTreeMap::new(),
+            others: Vec::new(),
             latency: Duration::from_millis(2),
             next_config: None,
             story: Vec::new(),
@@ -248,6 +251,7 @@ impl World {
             Effect::ArmCalendar { job, .. } => self.tell(format!("arm {job}")),
             Effect::DisarmCalendar { job } => self.tell(format!("disarm {job}")),
             Effect::Watch(watch) => self.tell(format!("watch {}", watch.name)),
+            Effect::AskAgain { watch } => self.tell(format!("ask again {watch}")),
             Effect::Unwatch { watch } => self.tell(format!("unwatch {watch}")),
             Effect::ReopenLog => self.tell("reopen log".into()),
             Effect::Guard { .. } | Effect::Unguard { .. } => {}
@@ -331,6 +335,11 @@ impl World {
         let held = self.held.entry(agent).or_default();
         let done = CallOutcome::Done { address: agent.to_string() };
         let (text, outcome) = match request {
+            Request::Look { service, .. } => {
+                let ours = held.contains_key(service);
+                (format!("look {service}"), CallOutcome::Seen { ours, others: self.others.clone() })
+            }
+            Request::Ping { home } => (format!("ping {home}"), CallOutcome::Done { address: home.clone() }),
             Request::Register { service, status } => {
                 held.insert(service.id.clone(), *status);
                 (format!("register {} {status:?}", service.id), done)
@@ -378,6 +387,9 @@ impl World {
             Notice::RegistrationLost { service } => self.tell(format!("lost {service}")),
             Notice::Registered { service, .. } => self.tell(format!("registered {service}")),
             Notice::CatalogFailed { service, .. } => self.tell(format!("catalog failed {service}")),
+            Notice::Contested { service, by, lasting } => {
+                self.tell(format!("{service} contested by {by}{}", if *lasting { ", lasting" } else { "" }));
+            }
             Notice::ViewHeld { watch } => self.tell(format!("held {watch}")),
             Notice::Abandoned { label } => {
                 self.living.retain(|_, living| living.label != *label);
@@ -428,6 +440,7 @@ impl World {
         self.scripts.clear();
         self.checks.clear();
         self.catalog = Catalog::Up;
+        self.others.clear();
         self.latency = Duration::from_millis(2);
         for call in self.open_calls() {
             self.answer(call, CallOutcome::Unreachable { refused: true, reason: "healed".into() });
@@ -465,7 +478,7 @@ impl World {
             Member { name: name.to_string(), definition: definition.to_string() }
         };
         let view = View { members: members.iter().map(member).collect(), restarted };
-        self.event(Event::Viewed { watch: watch.to_string(), view });
+        self.event(Event::Viewed { watch: watch.to_string(), view, agent: self.agent.to_string() });
     }
 
     pub(crate) fn told(&self) -> String {

@@ -20,6 +20,7 @@ enum Move {
     Maintenance,
     View(&'static [&'static str]),
     Missing,
+    Taken,
 }
 
 fn moves(world: &World) -> Vec<Move> {
@@ -31,12 +32,13 @@ fn moves(world: &World) -> Vec<Move> {
         Move::View(&["a"]),
         Move::View(&[]),
         Move::Missing,
+        Move::Taken,
     ];
     for index in 0..world.alive().len() {
         moves.extend([Move::Exit(index, Exit::Code(0), false), Move::Exit(index, Exit::Code(1), true)]);
     }
     for index in 0..world.open_calls().len() {
-        moves.extend((0..4).map(|outcome| Move::Answer(index, outcome)));
+        moves.extend((0..6).map(|outcome| Move::Answer(index, outcome)));
     }
     moves.extend(world.supervisor.deadline().map(|_| Move::Wait));
     moves
@@ -58,6 +60,8 @@ fn make(world: &mut World, step: Move, other: &Spec) {
                     0 => address("a"),
                     1 => address("b"),
                     2 => CallOutcome::Unknown,
+                    3 => CallOutcome::Seen { ours: false, others: vec![rival(true)] },
+                    4 => CallOutcome::Seen { ours: true, others: vec![rival(true)] },
                     _ => CallOutcome::Unreachable { refused: false, reason: "away".into() },
                 },
             );
@@ -80,6 +84,7 @@ fn make(world: &mut World, step: Move, other: &Spec) {
         }
         Move::View(members) => world.view("db", members),
         Move::Missing => world.event(Event::ServiceMissing { service: "web".into() }),
+        Move::Taken => world.event(Event::ServiceTaken { service: "web".into(), by: "rival".into() }),
     }
     world.run(0);
 }
@@ -253,6 +258,7 @@ fn random_step(world: &mut World, choices: &mut Choices<'_>) {
             let modes =
                 [Catalog::Up, Catalog::Away { refused: true }, Catalog::Away { refused: false }, Catalog::Denies];
             world.catalog = modes[choices.below(4)];
+            world.others = if choices.below(4) == 1 { vec![rival(choices.flag())] } else { vec![] };
             world.agent = ["a", "b"][choices.below(2)];
             world.latency = ms(choices.below(3) as u64 * 700);
         }

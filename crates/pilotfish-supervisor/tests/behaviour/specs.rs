@@ -83,7 +83,13 @@ pub(crate) fn service(name: &str) -> Service {
         initial_status: None,
         enable_tag_override: false,
         deregister_critical_after: None,
+        exit_on_conflict: false,
     }
+}
+
+/// Another supervisor of the same service, which lives.
+pub(crate) fn rival(senior: bool) -> Other {
+    Other { owner: "rival".into(), alive: true, senior }
 }
 
 /// A job that is checked and advertised.

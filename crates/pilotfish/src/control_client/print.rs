@@ -133,6 +133,9 @@ fn duration(value: &Value) -> String {
 }
 
 fn registration(service: &Value) -> String {
+    if service["contestedBy"].is_string() {
+        return "contested".into();
+    }
     match service["registered"].as_bool() {
         None => "-".into(),
         Some(true) => "registered".into(),

@@ -1,5 +1,8 @@
 //! Carries out what the state machine asks of the catalog. It chooses nothing: outcomes go back as events.
 
+mod guard;
+mod requests;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -7,25 +10,28 @@ use std::{
 };
 
 use pilotfish_config::{CatalogAddress, CatalogSettings, Scheme as ConfigScheme};
-use pilotfish_consul::{
-    Address, Backoff, CheckStatus, Client, Config, Endpoint, Error, Fault, Read, Scheme, Secret, ServiceRegistration,
-    TlsConfig, TtlCheck,
+use pilotfish_consul::{Address, Client, Config, Endpoint, Error, Scheme, Secret, TlsConfig};
+use pilotfish_supervisor::{CallId, CallOutcome, Event, Request, Watch};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::AbortHandle,
 };
-use pilotfish_supervisor::{CallId, CallOutcome, Event, Request, Service, ServiceStatus, Watch};
-use tokio::{sync::Semaphore, task::AbortHandle};
 
+use self::{
+    guard::guard,
+    requests::{Asker, carry_out, outcome},
+};
 use super::{
     inbox::{Message, Sender},
-    jitter,
+    owner::Owner,
     panics::caught,
     watching::{self, Told},
 };
 
+pub(super) use requests::check_id;
+
 /// Deadline of a request to the catalog: short, so that another server gets its chance before a TTL has passed.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
-
-/// How long the agent holds a query that looks out for the disappearance of a service.
-const GUARD_WAIT: Duration = Duration::from_secs(300);
 
 /// Services that are looked out for at one time; the loss of another one is found by its next heartbeat. Each guard holds a connection, and an
 /// agent takes 200 from one address (Consul documentation, agent configuration, `http_max_conns_per_client`), which all the supervisors of a
@@ -37,14 +43,22 @@ const CALLS: usize = 32;
 
 /// Which agents have answered, by the name that the state machine knows them by; and which holds which service.
 #[derive(Debug, Default)]
-struct Agents {
+pub(super) struct Agents {
     by_address: HashMap<String, Endpoint>,
     by_service: HashMap<String, Endpoint>,
     /// How often the settings have changed: what was asked under earlier ones says nothing of where a service is now.
     settings: u32,
 }
 
-type Homes = Arc<Mutex<Agents>>;
+/// What is shared by all who ask.
+pub(super) type Homes = Arc<Mutex<Agents>>;
+
+/// Remembers an agent that has answered; the name by which the state machine knows it.
+pub(super) fn known(homes: &Homes, endpoint: Endpoint) -> String {
+    let address = endpoint.to_string();
+    lock(homes).by_address.entry(address.clone()).or_insert(endpoint);
+    address
+}
 
 fn lock(homes: &Homes) -> MutexGuard<'_, Agents> {
     homes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -53,6 +67,7 @@ fn lock(homes: &Homes) -> MutexGuard<'_, Agents> {
 /// The catalog of one config, with everything that is under way there.
 pub(crate) struct Catalog {
     client: Option<Client>,
+    owner: Arc<Owner>,
     inbox: Sender,
     homes: Homes,
     /// The services that are registered. Without a catalog nobody looks out for them, nor for those beyond [`GUARDS`].
@@ -67,14 +82,7 @@ struct Following {
     watch: Watch,
     term: u64,
     task: Option<AbortHandle>,
-}
-
-/// Who asks, for what is learnt from the answer.
-#[derive(Clone)]
-struct Asker {
-    client: Client,
-    homes: Homes,
-    settings: u32,
+    again: Arc<Notify>,
 }
 
 impl Catalog {
@@ -82,6 +90,7 @@ impl Catalog {
     pub(crate) fn new(settings: Option<&CatalogSettings>, inbox: Sender) -> Result<Catalog, Error> {
         Ok(Catalog {
             client: settings.map(client).transpose()?,
+            owner: Arc::new(Owner::new()),
             inbox,
             homes: Homes::default(),
             guards: BTreeMap::new(),
@@ -169,7 +178,8 @@ impl Catalog {
 
     fn asker(&self) -> Option<Asker> {
         let client = self.client.clone()?;
-        Some(Asker { client, homes: self.homes.clone(), settings: lock(&self.homes).settings })
+        let settings = lock(&self.homes).settings;
+        Some(Asker { client, owner: self.owner.clone(), homes: self.homes.clone(), settings })
     }
 
     /// Looks out for the disappearance of a service from its agent.
@@ -180,7 +190,7 @@ impl Catalog {
         let task = self.client.as_ref().filter(|_| guarding < GUARDS).map(|client| {
             let home = lock(&self.homes).by_service.get(&service).cloned();
             let client = home.map_or_else(|| client.clone(), |home| client.pinned(&home));
-            tokio::spawn(Box::pin(guard(client, service.clone(), self.inbox.clone()))).abort_handle()
+            tokio::spawn(Box::pin(guard(client, service.clone(), self.owner.clone(), self.inbox.clone()))).abort_handle()
         });
         self.guards.insert(service, task);
     }
@@ -194,7 +204,7 @@ impl Catalog {
     pub(crate) fn watch(&mut self, watch: Watch) {
         let name = watch.name.clone();
         self.unwatch(&name);
-        self.watches.insert(name.clone(), Following { watch, term: 0, task: None });
+        self.watches.insert(name.clone(), Following { watch, term: 0, task: None, again: Arc::default() });
         self.follow(&name);
     }
 
@@ -205,9 +215,23 @@ impl Catalog {
         self.next_term += 1;
         following.term = self.next_term;
         if let Some(client) = self.client.clone() {
-            let told = Told { watch: name.to_owned(), term: following.term, inbox: self.inbox.clone() };
-            let task = Box::pin(watching::follow(client, following.watch.clone(), told));
-            following.task = Some(tokio::spawn(task).abort_handle());
+            let told = Told {
+                watch: name.to_owned(),
+                term: following.term,
+                inbox: self.inbox.clone(),
+                homes: self.homes.clone(),
+            };
+            // What was asked for before is asked now anyway.
+            following.again = Arc::default();
+            let task = watching::follow(client, following.watch.clone(), told, following.again.clone());
+            following.task = Some(tokio::spawn(Box::pin(task)).abort_handle());
+        }
+    }
+
+    /// Has a watch ask anew.
+    pub(crate) fn ask_again(&mut self, watch: &str) {
+        if let Some(following) = self.watches.get(watch) {
+            following.again.notify_one();
         }
     }
 
@@ -252,208 +276,5 @@ fn client(settings: &CatalogSettings) -> Result<Client, Error> {
     })
 }
 
-impl Asker {
-    /// Remembers which agent holds a service, unless the settings have changed since it was asked.
-    fn holds(&self, service: String, home: Endpoint) {
-        let mut homes = lock(&self.homes);
-        if homes.settings == self.settings {
-            homes.by_service.insert(service, home);
-        }
-    }
-
-    fn home_of(&self, service: &str) -> Option<Endpoint> {
-        lock(&self.homes).by_service.get(service).cloned()
-    }
-}
-
-async fn carry_out(asker: &Asker, request: Request) -> Result<Endpoint, Error> {
-    let client = &asker.client;
-    match request {
-        Request::Register { service, status } => {
-            let endpoint = client.agent_register(&registration(&service, status)).await?.endpoint;
-            asker.holds(service.id, endpoint.clone());
-            Ok(endpoint)
-        }
-        Request::Heartbeat { service, status } => heartbeat(asker, &service, check_status(status)).await,
-        Request::Deregister { service } => {
-            let home = asker.home_of(&service);
-            let asked = home.as_ref().map_or_else(|| client.clone(), |home| client.pinned(home));
-            asked.agent_deregister(&service).await?;
-            lock(&asker.homes).by_service.remove(&service);
-            asked.preferred().ok_or_else(|| Error::Config { text: "no consul server is known".into() })
-        }
-        Request::RemoveTwin { service, name, home } => {
-            let home = lock(&asker.homes).by_address.get(&home).cloned();
-            let Some(home) = home else { return Err(nothing_to_remove()) };
-            remove_from_catalog(asker, &service, &name).await?;
-            client.pinned(&home).agent_deregister(&service).await?;
-            Ok(home)
-        }
-    }
-}
-
-/// A heartbeat is for the agent that holds the service; another does not know it. Only if that agent cannot be asked is another one,
-/// whose answer that it knows nothing makes the service be registered there.
-async fn heartbeat(asker: &Asker, service: &str, status: CheckStatus) -> Result<Endpoint, Error> {
-    let check = check_id(service);
-    if let Some(home) = asker.home_of(service) {
-        match asker.client.pinned(&home).check_update(&check, status, "").await {
-            Err(Error::Unreachable { .. } | Error::Lost { .. } | Error::Timeout { .. } | Error::Tls { .. }) => {}
-            answered => return Ok(answered?.endpoint),
-        }
-    }
-    let endpoint = asker.client.check_update(&check, status, "").await?.endpoint;
-    asker.holds(service.to_owned(), endpoint.clone());
-    Ok(endpoint)
-}
-
-/// An agent that never answered us holds nothing of ours.
-fn nothing_to_remove() -> Error {
-    Error::NotFound { address: String::new(), text: "no registration was made there".into() }
-}
-
-/// Removes what other nodes than that of our present agent are said to serve under our id, so that nobody is sent there while their agent
-/// is away. The agent that is asked may be a third one.
-async fn remove_from_catalog(asker: &Asker, service: &str, name: &str) -> Result<(), Error> {
-    let client = &asker.client;
-    let own = match asker.home_of(service) {
-        Some(home) => Some(client.pinned(&home).agent_self().await?.value.node),
-        None => None,
-    };
-    let instances = client.catalog_service(name, &Read::default()).await?.value;
-    for twin in instances.iter().filter(|instance| instance.id == service && Some(&instance.node) != own.as_ref()) {
-        client.catalog_deregister(&twin.node, Some(service)).await?;
-    }
-    Ok(())
-}
-
-fn outcome(result: Result<Endpoint, Error>, homes: &Homes) -> CallOutcome {
-    match result {
-        Ok(endpoint) => {
-            let address = endpoint.to_string();
-            lock(homes).by_address.entry(address.clone()).or_insert(endpoint);
-            CallOutcome::Done { address }
-        }
-        Err(Error::NotFound { .. }) => CallOutcome::Unknown,
-        Err(
-            error @ (Error::Unreachable { .. }
-            | Error::Tls { .. }
-            | Error::Lost { .. }
-            | Error::Timeout { .. }
-            | Error::NoLeader { .. }
-            | Error::Unavailable { .. }
-            | Error::Garbled { .. }),
-        ) => CallOutcome::Unreachable { refused: error.fault() == Fault::Refused, reason: error.to_string() },
-        Err(error @ (Error::Config { .. } | Error::Denied { .. } | Error::Conflict { .. } | Error::Invalid { .. })) => {
-            CallOutcome::Refused { reason: error.to_string() }
-        }
-    }
-}
-
-/// A TTL check that belongs to a service has this id (Consul docs, agent API, "Register Service").
-fn check_id(service: &str) -> String {
-    format!("service:{service}")
-}
-
-fn registration(service: &Service, status: ServiceStatus) -> ServiceRegistration {
-    ServiceRegistration {
-        id: service.id.clone(),
-        name: service.name.clone(),
-        address: Some(service.address.clone()),
-        port: service.port,
-        tags: service.tags.clone(),
-        meta: service.meta.iter().cloned().collect(),
-        tagged_addresses: BTreeMap::new(),
-        enable_tag_override: service.enable_tag_override,
-        check: Some(TtlCheck {
-            id: None,
-            name: None,
-            notes: Some(format!("TTL for {} set by pilotfish", service.name)),
-            ttl: service.ttl,
-            deregister_after: service.deregister_critical_after,
-            initial: check_status(status),
-        }),
-    }
-}
-
-fn check_status(status: ServiceStatus) -> CheckStatus {
-    match status {
-        ServiceStatus::Passing => CheckStatus::Passing,
-        ServiceStatus::Warning => CheckStatus::Warning,
-        ServiceStatus::Critical => CheckStatus::Critical,
-    }
-}
-
-/// Holds a query that the agent answers when the service changes or goes, and that breaks when the agent does.
-async fn guard(client: Client, service: String, inbox: Sender) {
-    let mut hash = String::new();
-    let mut backoff = Backoff::new();
-    loop {
-        match client.agent_service_blocking(&service, &hash, GUARD_WAIT).await {
-            Ok(answer) => {
-                backoff.succeed();
-                if answer.value.content_hash == hash || answer.value.content_hash.is_empty() {
-                    // The wait has passed, or the agent is too old to hold the query: never ask in a tight loop.
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                hash = answer.value.content_hash;
-            }
-            Err(Error::NotFound { .. }) => {
-                let _ = inbox.send(Message::Event(Event::ServiceMissing { service })).await;
-                return;
-            }
-            Err(error) => tokio::time::sleep(backoff.pause(error.fault(), jitter())).await,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use pilotfish_config::CatalogTls;
-    use pilotfish_supervisor::WatchTarget;
-    use tokio::sync::mpsc;
-
-    use super::*;
-
-    fn at(authority: &str) -> CatalogSettings {
-        CatalogSettings {
-            addresses: vec![CatalogAddress { scheme: ConfigScheme::Http, authority: authority.into() }],
-            token: None,
-            token_file: None,
-            datacenter: None,
-            tls: CatalogTls {
-                ca_file: None,
-                ca_path: None,
-                client_cert: None,
-                client_key: None,
-                server_name: None,
-                verify: true,
-            },
-        }
-    }
-
-    fn watch(name: &str) -> Watch {
-        let target = WatchTarget::Key("k".into());
-        Watch { name: name.into(), target, datacenter: None, interval: Duration::from_secs(1) }
-    }
-
-    #[test]
-    fn other_settings_make_watches_begin_anew_and_services_be_missing() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let (inbox, _receiver) = mpsc::channel(1);
-            let mut catalog = Catalog::new(None, inbox).unwrap();
-            catalog.watch(watch("db"));
-            catalog.guard("app-host".into());
-            assert!(catalog.follows("db", 1) && catalog.watches["db"].task.is_none());
-            let missing = catalog.change(Some(&at("127.0.0.1:1"))).unwrap();
-            assert_eq!(missing, [Event::ServiceMissing { service: "app-host".into() }]);
-            assert!(catalog.follows("db", 2) && !catalog.follows("db", 1));
-            assert!(catalog.watches["db"].task.is_some());
-            assert!(catalog.change(None).unwrap().is_empty(), "nothing was registered since");
-            assert!(catalog.follows("db", 3) && catalog.watches["db"].task.is_none());
-            catalog.unwatch("db");
-            assert!(!catalog.follows("db", 3));
-        });
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use super::narration::{occurrence_names, process_name};
 use crate::metrics::{Exposition, Kind, MetricName, Registry};
 
 /// Own metrics: name, type, labels, help.
-const OWN: [(&str, Kind, &[&str], &str); 21] = [
+const OWN: [(&str, Kind, &[&str], &str); 22] = [
     ("pilotfish_info", Kind::Gauge, &["version"], "Always 1; the version is in the label."),
     ("pilotfish_uptime_seconds", Kind::Gauge, &[], "Time since the supervisor started."),
     ("pilotfish_maintenance", Kind::Gauge, &[], "1 while in maintenance."),
@@ -33,6 +33,12 @@ const OWN: [(&str, Kind, &[&str], &str); 21] = [
     ),
     ("pilotfish_watch_failing", Kind::Gauge, &["watch"], "1 while the watch has no answers."),
     ("pilotfish_service_registered", Kind::Gauge, &["service"], "1 while the catalog is known to hold the service."),
+    (
+        "pilotfish_service_contested",
+        Kind::Gauge,
+        &["service"],
+        "1 while another supervisor holds the service's place in the catalog.",
+    ),
     ("pilotfish_catalog_request_seconds", Kind::Summary, &[], "Time from request to answer of the catalog."),
     ("pilotfish_catalog_requests_total", Kind::Counter, &["outcome"], "Requests to the catalog by outcome."),
     ("pilotfish_events_total", Kind::Counter, &["source", "event"], "Events by source and name."),
@@ -118,7 +124,7 @@ impl Gauges {
     pub(super) fn catalog_answered(&mut self, outcome: &CallOutcome, took: Duration, now: Time) {
         self.now = now;
         let outcome = match outcome {
-            CallOutcome::Done { .. } => "done",
+            CallOutcome::Done { .. } | CallOutcome::Seen { .. } => "done",
             CallOutcome::Unknown => "unknown",
             CallOutcome::Unreachable { .. } => "unreachable",
             CallOutcome::Refused { .. } => "refused",
@@ -160,6 +166,7 @@ impl Gauges {
             | Notice::Registered { .. }
             | Notice::Deregistered { .. }
             | Notice::RegistrationLost { .. }
+            | Notice::Contested { .. }
             | Notice::TwinRemoved { .. }
             | Notice::CatalogFailed { .. }
             | Notice::WatchFailed { .. }
@@ -210,6 +217,8 @@ impl Gauges {
             }
             if let Some(service) = &job.service {
                 self.set("pilotfish_service_registered", &[&service.id], f64::from(service.registered));
+                let contested = service.contested_by.is_some();
+                self.set("pilotfish_service_contested", &[&service.id], f64::from(contested));
             }
         }
         for watch in &status.watches {

@@ -44,6 +44,7 @@ pub(super) fn tell(notice: &Notice) -> Told {
         Notice::Registered { service, address } => registered(service, address),
         Notice::Deregistered { service } => deregistered(service),
         Notice::RegistrationLost { service } => registration_lost(service),
+        Notice::Contested { service, by, lasting } => contested(service, by, *lasting),
         Notice::TwinRemoved { service, home } => twin_removed(service, home),
         Notice::CatalogFailed { service, reason } => catalog_failed(service, reason),
         Notice::WatchFailed { watch, reason } => watch_failed(watch, reason),
@@ -151,6 +152,21 @@ fn registration_lost(service: &str) -> Told {
     told(Level::Warn, "registrationLost", text, json!({ "service": service }))
 }
 
+fn contested(service: &str, by: &str, lasting: bool) -> Told {
+    let values = json!({ "service": service, "by": by, "lasting": lasting });
+    if lasting {
+        let text = format!(
+            "{service} is not advertised: another supervisor that lives ({by}) has registered it; give one of the two \
+             another host name or service name, or stop one"
+        );
+        return told(Level::Error, "contested", text, values);
+    }
+    let text = format!(
+        "{service} is registered by another supervisor ({by}): waiting until that is gone or its TTL has passed"
+    );
+    told(Level::Warn, "contested", text, values)
+}
+
 fn twin_removed(service: &str, agent: &str) -> Told {
     let (level, text) = match agent {
         "" => (Level::Debug, format!("{service} is advertised again: there is a catalog")),
@@ -211,6 +227,7 @@ fn stop_begun(reason: &StopReason) -> Told {
         StopReason::Signal => "stopping: asked to by a signal".to_owned(),
         StopReason::MainComplete(job) => format!("stopping: {job} has ended"),
         StopReason::JobFailed(job) => format!("stopping: {job} failed"),
+        StopReason::Contested(service) => format!("stopping: another supervisor has registered {service}"),
         StopReason::AllComplete => "stopping: all jobs are complete".to_owned(),
     };
     told(Level::Info, "stopBegun", text.clone(), json!({ "reason": text }))

@@ -215,6 +215,7 @@ impl Shell {
             Effect::Guard { service } => self.catalog.guard(service),
             Effect::Unguard { service } => self.catalog.unguard(&service),
             Effect::Watch(watch) => self.catalog.watch(watch),
+            Effect::AskAgain { watch } => self.catalog.ask_again(&watch),
             Effect::Unwatch { watch } => self.catalog.unwatch(&watch),
             Effect::Load => return Some(self.load()),
             Effect::ReloadSettled { tickets, result } => self.reload_settled(tickets, &result),

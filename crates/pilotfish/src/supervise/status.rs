@@ -85,6 +85,7 @@ fn service(service: &ServiceState) -> Value {
         // Without a catalog there is nobody who would not agree.
         "registered": service.registered && service.agent.as_deref() != Some(""),
         "agent": service.agent.as_deref().filter(|agent| !agent.is_empty()),
+        "contestedBy": service.contested_by,
         "lastHeartbeat": service.last_heartbeat.map(seconds),
     })
 }
@@ -112,6 +113,7 @@ fn stop_reason(reason: &StopReason) -> String {
         StopReason::Signal => "signal".to_owned(),
         StopReason::MainComplete(job) => format!("{job} is complete"),
         StopReason::JobFailed(job) => format!("{job} failed"),
+        StopReason::Contested(service) => format!("another supervisor has registered {service}"),
         StopReason::AllComplete => "all jobs are complete".to_owned(),
     }
 }

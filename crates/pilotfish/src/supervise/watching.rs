@@ -1,18 +1,22 @@
 //! Follows one watch by blocking queries: a change arrives when it happens, and a fault is never an empty answer.
 
-use std::time::{Duration, Instant};
-
-use pilotfish_consul::{Backoff, Client, Cursor, Error, Fault, HealthQuery, KvPair, Pace, Read, ServiceInstance, Step};
-use pilotfish_supervisor::{Event, Member, View, Watch, WatchTarget};
-
-use super::{
-    inbox::{Message, Sender},
-    jitter,
-    panics::caught,
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-/// The shortest time for which the catalog is asked to hold a query; shorter intervals would only cost both sides time.
-const SHORTEST_WAIT: Duration = Duration::from_secs(10);
+use pilotfish_consul::{
+    Backoff, Client, Cursor, Endpoint, Error, Fault, HealthQuery, KvPair, Pace, Read, ServiceInstance, Step,
+};
+use pilotfish_supervisor::{Event, Member, SHORTEST_HOLD, View, Watch, WatchTarget};
+use tokio::sync::Notify;
+
+use super::{
+    catalog::{Homes, known},
+    inbox::{Message, Sender},
+    jitter, owner,
+    panics::caught,
+};
 
 /// Whom to tell what was found.
 pub(crate) struct Told {
@@ -22,6 +26,8 @@ pub(crate) struct Told {
     pub(crate) term: u64,
     /// The loop.
     pub(crate) inbox: Sender,
+    /// Where agents are remembered that have answered.
+    pub(super) homes: Homes,
 }
 
 impl Told {
@@ -32,8 +38,8 @@ impl Told {
     }
 }
 
-/// Sends every answer to the loop, until it is aborted.
-pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
+/// Sends every answer to the loop, until it is aborted; gives up an open question when `again` says so.
+pub(crate) async fn follow(client: Client, watch: Watch, told: Told, again: Arc<Notify>) {
     let mut cursor = Cursor::new();
     let mut backoff = Backoff::new();
     let mut pace = Pace::new();
@@ -44,10 +50,16 @@ pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
         // A catalog that was restarted may be far behind our index and would hold the query, so the first question after a fault
         // is not held; the index is still compared with the answer's.
         let from = if after_fault { Cursor::new() } else { cursor };
-        let answer = caught(ask(&client, &watch, &from)).await;
+        let answer = tokio::select! {
+            answer = caught(ask(&client, &watch, &from)) => answer,
+            () = again.notified() => {
+                after_fault = true;
+                continue;
+            }
+        };
         after_fault = !matches!(answer, Ok(Ok(_)));
         let (reason, fault) = match answer {
-            Ok(Ok((members, index))) => {
+            Ok(Ok((members, index, endpoint))) => {
                 backoff.succeed();
                 let step = cursor.advance(index);
                 restarted |= step == Step::Reset;
@@ -55,7 +67,8 @@ pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
                 if step != Step::Reset {
                     restarted = false;
                 }
-                told.tell(Event::Viewed { watch: watch.name.clone(), view }).await;
+                let agent = known(&told.homes, endpoint);
+                told.tell(Event::Viewed { watch: watch.name.clone(), view, agent }).await;
                 match pace.wait(step, asked.elapsed()) {
                     // The loop acts on what was found before the next question is asked; a timer would round up to a millisecond. Twice,
                     // because the exchange has woken this task itself, which makes the first one end at once.
@@ -76,28 +89,28 @@ pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
     }
 }
 
-async fn ask(client: &Client, watch: &Watch, cursor: &Cursor) -> Result<(Vec<Member>, u64), Error> {
+async fn ask(client: &Client, watch: &Watch, cursor: &Cursor) -> Result<(Vec<Member>, u64, Endpoint), Error> {
     let read = Read { datacenter: watch.datacenter.clone(), ..Read::default() };
-    let read = read.after(cursor, watch.interval.max(SHORTEST_WAIT));
-    let (mut members, index) = match &watch.target {
+    let read = read.after(cursor, watch.interval.max(SHORTEST_HOLD));
+    let (mut members, index, endpoint) = match &watch.target {
         WatchTarget::Service { service, tag, .. } => {
             let tags = tag.iter().cloned().collect();
             let query = HealthQuery { service: service.clone(), tags, passing: true, read };
             let answer = client.health_service(&query).await?;
-            (answer.value.iter().map(instance).collect::<Vec<_>>(), answer.index)
+            (answer.value.iter().map(instance).collect::<Vec<_>>(), answer.index, answer.endpoint)
         }
         WatchTarget::Key(key) => {
             let answer = client.kv_get(key, &read).await?;
-            (answer.value.iter().map(pair).collect(), answer.index)
+            (answer.value.iter().map(pair).collect(), answer.index, answer.endpoint)
         }
         WatchTarget::KeyPrefix(prefix) => {
             let answer = client.kv_recurse(prefix, &read).await?;
-            (answer.value.iter().map(pair).collect(), answer.index)
+            (answer.value.iter().map(pair).collect(), answer.index, answer.endpoint)
         }
     };
     members.sort_unstable();
     members.dedup_by(|a, b| a.name == b.name);
-    Ok((members, index))
+    Ok((members, index, endpoint))
 }
 
 fn instance(instance: &ServiceInstance) -> Member {
@@ -106,7 +119,9 @@ fn instance(instance: &ServiceInstance) -> Member {
         true => format!("[{address}]:{}", instance.port),
         false => format!("{address}:{}", instance.port),
     };
-    let meta: Vec<String> = instance.meta.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    // Who registered it is no business of its clients: a restart of a supervisor is no change.
+    let meta = instance.meta.iter().filter(|(key, _)| key.as_str() != owner::KEY);
+    let meta: Vec<String> = meta.map(|(key, value)| format!("{key}={value}")).collect();
     Member { name, definition: format!("tags={} meta={}", instance.tags.join(","), meta.join(",")) }
 }
 

@@ -4,10 +4,12 @@ mod cluster;
 mod faults;
 mod maintenance;
 mod moving;
+mod names;
 mod network;
 mod registration;
 mod security;
 mod stopping;
+mod twins;
 pub(crate) mod view;
 
 use serde_json::{Value, json};

@@ -152,3 +152,39 @@ fn any_of_several_sources_starts_a_job() {
     let pilot = Pilot::start(config);
     pilot.wait_for_job("one", |job| job["runs"] == 1);
 }
+
+/// failure-modes.md, F-A5.
+#[test]
+fn a_job_that_is_killed_before_it_was_ever_healthy_is_started_again() {
+    let pilot = Pilot::start(
+        "{jobs: [{name: 'main', exec: 'sleep 1000', main: true},
+                 {name: 'young', exec: 'sleep 2000', restarts: 'unlimited', restartBackoff: {initial: '1ms', max: '1ms'},
+                  health: {file: '/no/such/file', interval: 1, ttl: 10}}]}",
+    );
+    for restarts in 1..=3 {
+        let pid = pilot.pid_of("young");
+        pilot.kill_inside(pid, "KILL");
+        let job = pilot.wait_for_job("young", |job| job["restarts"] == restarts && job["pid"].is_u64());
+        assert!(job["pid"] != pid && job["lastExit"]["signal"] == 9, "{job}");
+    }
+    assert_eq!(pilot.processes_with("sleep 2000").len(), 1);
+}
+
+/// The smallest unit of a calendar is a minute, so this test may take one.
+#[test]
+fn a_calendar_starts_a_job_when_its_minute_has_come() {
+    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let pilot = Pilot::start(
+        "{jobs: [{name: 'main', exec: 'sleep 1000', main: true},
+                 {name: 'each-minute', exec: ['sh', '-c', 'date +%s > @DIR@/ran'], when: {cron: '* * * * *'}},
+                 {name: 'leap-day', exec: 'true', when: {cron: '0 0 29 2 *'}}]}",
+    );
+    let half = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let ran = || !pilot.read("ran").is_empty();
+    pilot.wait_for("the minute, or half of it", || (ran() || std::time::Instant::now() > half).then_some(()));
+    let ran: u64 = pilot.wait_for_file("ran", |ran| ran.ends_with('\n')).trim().parse().unwrap();
+    assert!(ran / 60 > started / 60, "started at {started}, ran at {ran}");
+    let job = pilot.wait_for_job("each-minute", |job| job["state"] == "waiting" && job["lastExit"].is_object());
+    assert_eq!((job["lastExit"]["code"].as_u64(), job["restarts"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(pilot.job("leap-day")["runs"], 0);
+}

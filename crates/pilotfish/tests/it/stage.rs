@@ -143,6 +143,11 @@ impl Stage {
         self
     }
 
+    /// Runs as a user that has no name. What kills it with the tests is lost when the user changes (prctl(2)), and so asked for again.
+    pub(crate) fn as_user(&mut self, id: u32) -> &mut Stage {
+        self.program(&format!("setpriv --reuid {id} --regid {id} --clear-groups --pdeathsig KILL pilotfish"))
+    }
+
     /// Adds arguments.
     pub(crate) fn arguments(&mut self, arguments: &[&str]) -> &mut Stage {
         let arguments: Vec<String> = arguments.iter().map(|argument| self.local(argument)).collect();

@@ -96,7 +96,7 @@ fn stop_in_the_middle_of_pre_start_ends_everything() {
     let mut stage = Stage::with_config("{preStart: 'sleep 1000', stopTimeout: 1}");
     let pilot = stage.arguments(&["sleep", "2000"]).start();
     pilot.pid_of("preStart");
-    pilot.stop();
+    assert_eq!(pilot.stop(), End::Code(143), "preStart was killed, and nothing else ran");
     assert!(pilot.stdout.find("sleep started").is_none(), "{}", pilot.story());
 }
 

@@ -303,3 +303,18 @@ fn a_view_that_is_not_confirmed_says_how_old_it_is() {
     let watch = pilot.status()["watches"][0].clone();
     assert!(watch["age"].as_f64().unwrap() > first && watch["failing"].is_string(), "{watch}");
 }
+
+/// supervisor.md, section 3: sensors run on their period and are killed at their timeout.
+#[test]
+fn a_sensor_that_hangs_is_killed_at_its_timeout_and_asked_again() {
+    let mut stage = Stage::with_config(
+        r#"{ telemetry: { port: 9090, sensors: [{ name: "stuck", help: "h", type: "gauge", poll: 1, timeout: "300ms",
+             check: ["sh", "-c", "echo >> @DIR@/asked; test $(wc -l < @DIR@/asked) -gt 2 && echo 7 && exit; sleep 1000"] }] } }"#,
+    );
+    let pilot = stage.arguments(&["sleep", "infinity"]).start();
+    pilot.wait_for("two that hang to be killed", || {
+        (pilot.stdout.all("killed: it took longer than 300 ms").len() == 2).then_some(())
+    });
+    wait_for_value(&pilot, 9090, "stuck", |value| value == 7.0);
+    assert!(pilot.processes_with("sleep 1000").is_empty());
+}

@@ -44,7 +44,8 @@ pub(super) fn reloads(kit: &Kit, until: Instant) -> Result<()> {
     let mut warm: Option<Look> = None;
     for count in 1..=RELOADS {
         kit.config("reloads", config(kit, count % 2 == 1))?;
-        reload(&kit.path("reloads.sock"))?;
+        // The answer comes when the reload is settled.
+        ask(&kit.path("reloads.sock"), "POST", "/v3/reload")?;
         let last = count == RELOADS || Instant::now() >= until || kit.interrupt.is_seen();
         if count == WARM || count % 1000 == 0 || last {
             let look = Look::at(pid)?;
@@ -69,15 +70,17 @@ pub(super) fn reloads(kit: &Kit, until: Instant) -> Result<()> {
     Ok(())
 }
 
-/// `POST /v3/reload`, whose answer comes when the reload is settled.
-fn reload(socket: &Path) -> Result<()> {
+/// Asks over the control socket; what is answered.
+pub(super) fn ask(socket: &Path, method: &str, path: &str) -> Result<String> {
     let mut stream = UnixStream::connect(socket).context("cannot reach the control socket")?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).context("cannot set a time-out")?;
-    stream.write_all(b"POST /v3/reload HTTP/1.0\r\nContent-Length: 0\r\n\r\n").context("cannot ask for a reload")?;
+    let request = format!("{method} {path} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(request.as_bytes()).with_context(|| format!("cannot ask {path}"))?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).context("the reload is not answered")?;
-    ensure!(answer.split(' ').nth(1) == Some("200"), "the reload failed: {answer}");
-    Ok(())
+    stream.read_to_string(&mut answer).with_context(|| format!("{path} is not answered"))?;
+    ensure!(answer.split(' ').nth(1) == Some("200"), "{path} failed: {answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").context("an answer without an end of its head")?;
+    Ok(body.to_owned())
 }
 
 /// A storm of SIGHUPs that each mean a reload. In the middle of each storm comes SIGTERM.

@@ -12,6 +12,15 @@ use super::Finding;
 /// What fits a screen, in lines from `fn` to the closing brace.
 const LINES_PER_FUNCTION: usize = 70;
 
+/// Functions of the standard library and of tokio that wait for a time, whatever happens.
+const WAITS: [&str; 3] = ["sleep", "sleep_until", "sleep_ms"];
+
+/// Functions of tokio that wait for one time after the other: right for looking at a condition again and again, and only for that.
+const TICKS: [&str; 2] = ["interval", "interval_at"];
+
+/// What to do instead.
+const FIXED_WAIT: &str = "a fixed wait in a test: wait for the event or condition, with a deadline";
+
 /// Which files hold only tests: everything under a crate's `tests/` or `benches/`, and files of modules under `#[cfg(test)]`.
 pub(super) struct TestFiles {
     modules: BTreeSet<PathBuf>,
@@ -63,9 +72,27 @@ fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     })
 }
 
+/// Whether a function has a parameter that is called without arguments and says something: `impl FnMut() -> bool`.
+fn takes_condition(signature: &syn::Signature) -> bool {
+    struct Conditions(bool);
+    impl<'ast> Visit<'ast> for Conditions {
+        fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
+            let called = ["Fn", "FnMut"].iter().any(|name| segment.ident == name);
+            if let syn::PathArguments::Parenthesized(arguments) = &segment.arguments {
+                let answers = matches!(arguments.output, syn::ReturnType::Type(..));
+                self.0 |= called && arguments.inputs.is_empty() && answers;
+            }
+        }
+    }
+    let mut conditions = Conditions(false);
+    conditions.visit_signature(signature);
+    conditions.0
+}
+
 /// Checks one parsed file.
 pub(super) fn check(place: &str, file: &syn::File, is_test: bool) -> Vec<Finding> {
-    let mut rules = Rules { place, in_test: is_test || is_for_tests(&file.attrs), findings: Vec::new() };
+    let in_test = is_test || is_for_tests(&file.attrs);
+    let mut rules = Rules { place, in_test, has_condition: false, findings: Vec::new() };
     rules.visit_file(file);
     rules.findings
 }
@@ -73,6 +100,8 @@ pub(super) fn check(place: &str, file: &syn::File, is_test: bool) -> Vec<Finding
 struct Rules<'a> {
     place: &'a str,
     in_test: bool,
+    /// The function that is visited is given the condition that it waits for.
+    has_condition: bool,
     findings: Vec<Finding>,
 }
 
@@ -111,9 +140,14 @@ impl Rules<'_> {
     }
 
     fn path_called(&mut self, path: &syn::Path) {
-        if self.in_test && path.segments.last().is_some_and(|segment| segment.ident == "sleep") {
-            self.error(path.span(), "a fixed wait in a test: wait for the event or condition, with a deadline");
+        if path.segments.last().is_some_and(|segment| self.is_wait(&segment.ident)) {
+            self.error(path.span(), FIXED_WAIT);
         }
+    }
+
+    fn is_wait(&self, name: &syn::Ident) -> bool {
+        let named = |names: &[&str]| names.iter().any(|known| name == known);
+        self.in_test && (named(&WAITS) || named(&TICKS) && !self.has_condition)
     }
 
     fn macro_called(&mut self, call: &syn::Macro) {
@@ -137,11 +171,8 @@ impl Rules<'_> {
                     if ident == "unwrap" && called && is_punct(before, '.') {
                         self.unwrap(ident.span());
                     }
-                    if ident == "sleep" && called && is_punct(before, ':') && self.in_test {
-                        self.error(
-                            ident.span(),
-                            "a fixed wait in a test: wait for the event or condition, with a deadline",
-                        );
+                    if called && is_punct(before, ':') && self.is_wait(ident) {
+                        self.error(ident.span(), FIXED_WAIT);
                     }
                 }
                 TokenTree::Punct(_) | TokenTree::Literal(_) => {}
@@ -162,7 +193,9 @@ impl<'ast> Visit<'ast> for Rules<'_> {
     fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
         self.scoped(&function.attrs, |rules| {
             rules.length(&function.sig.ident, function.sig.span(), &function.block);
+            let outside = std::mem::replace(&mut rules.has_condition, takes_condition(&function.sig));
             visit::visit_item_fn(rules, function);
+            rules.has_condition = outside;
         });
     }
 
@@ -244,11 +277,21 @@ mod tests {
             "std::thread::sleep(d)",
             "tokio::time::sleep(d).await",
             "sleep(d)",
+            "tokio::time::sleep_until(t).await",
+            "std::thread::sleep_ms(5)",
+            "let mut ticks = tokio::time::interval(d)",
+            "let mut ticks = interval_at(t, d)",
+            "select! { _ = tokio::time::sleep_until(t) => {} }",
             "select! { _ = tokio::time::sleep(d) => {} }",
         ] {
             check_one(&format!("async fn f() {{ {wait}; }}"), true, "fixed wait");
             assert_eq!(findings(&format!("async fn f() {{ {wait}; }}"), false), Vec::<String>::new(), "{wait}");
         }
+        let looking =
+            "async fn until(mut condition: impl FnMut() -> bool) { let mut ticks = tokio::time::interval(d); }";
+        assert_eq!(findings(looking, true), Vec::<String>::new());
+        check_one(&looking.replace("interval(d)", "sleep(d)"), true, "fixed wait");
+        assert_eq!(findings("fn f() { job.interval(d); health().interval; }", true), Vec::<String>::new());
         assert_eq!(findings("fn f() { Command::new(\"sleep\").arg(\"60\"); }", true), Vec::<String>::new());
     }
 

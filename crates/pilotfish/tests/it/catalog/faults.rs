@@ -104,7 +104,8 @@ fn errors_instead_of_answers() {
     assert_eq!((&job["health"], &job["service"]["registered"]), (&json!("healthy"), &json!(false)));
     assert_eq!(pilot.job("app")["runs"], 1);
     // Sound answers for everything, but a guard that is answered at once must not make a busy loop.
-    server.script(vec![Reply::Http(200, vec![("X-Consul-ContentHash", "abc".into())], "{}".into())]);
+    let headers = vec![("X-Consul-Index", "1".into()), ("X-Consul-ContentHash", "abc".into())];
+    server.script(vec![Reply::Http(200, headers, "[]".into())]);
     pilot.wait_for_job("refused", |job| job["service"]["registered"] == true);
 }
 

@@ -56,7 +56,10 @@ fn a_definition_arrives_as_it_is_written() {
     assert_eq!((instance.address.as_str(), instance.port), ("127.0.0.1", 4321), "the first interface that matches");
     assert_eq!(instance.tags, ["v2", "eu"]);
     let entry = &answer(&consul, "/v1/health/service/defined")[0];
-    assert_eq!(entry["Service"]["Meta"], json!({ "shard": "7" }));
+    let mut meta = entry["Service"]["Meta"].clone();
+    let owner = meta.as_object_mut().unwrap().remove("pilotfish-owner").unwrap();
+    assert!(owner.as_str().unwrap().starts_with(&format!("{} pid 1 ", hostname())), "{owner}");
+    assert_eq!(meta, json!({ "shard": "7" }));
     assert_eq!(entry["Service"]["EnableTagOverride"], true);
     let check = entry["Checks"].as_array().unwrap().iter().find(|check| check["ServiceName"] == "defined").unwrap();
     assert_eq!((&check["CheckID"], &check["Type"]), (&json!(format!("service:{}", instance.id)), &json!("ttl")));
@@ -64,9 +67,11 @@ fn a_definition_arrives_as_it_is_written() {
     assert!(environment.lines().any(|line| line == "CONTAINERPILOT_DEFINED_IP=127.0.0.1"), "{environment}");
 
     // What Consul 1.8 shows to nobody is seen on its way there.
-    let server = FaultyServer::start(vec![Reply::status(200, "{}")]);
+    let server = FaultyServer::start(vec![Reply::consul(1, "[]"), Reply::status(200, "{}")]);
     let _pilot = stage(server.address(), &[job]).start();
-    let request = &server.wait_for_requests(1)[0];
+    let requests = server.wait_for_requests(2);
+    assert_eq!(requests[0].line, "GET /v1/health/service/defined", "whether somebody else has registered it");
+    let request = &requests[1];
     assert_eq!(request.line, "PUT /v1/agent/service/register");
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let after = body["Check"]["DeregisterCriticalServiceAfter"].as_str().unwrap();

@@ -3,8 +3,8 @@
 use pilotfish_testing::{Certificates, Consul, ConsulOptions};
 use serde_json::json;
 
-use super::view::{assert_absent, wait_for_passing};
-use super::{app, service, stage, stage_of};
+use super::view::{assert_absent, assert_passing, wait_for_passing};
+use super::{app, service, stage, stage_of, wait_for_heartbeats};
 
 const TOKEN: &str = "6f1c1d7e-0f0a-4d5c-9c0e-0123456789ab";
 
@@ -87,10 +87,10 @@ fn a_unix_socket() {
     let consul = Consul::start_with(ConsulOptions { unix_socket: true, ..ConsulOptions::default() });
     let address = format!("unix://{}", consul.socket().display());
     let pilot = stage(&address, &[service("local")]).file("healthy", "").start();
-    let instance = wait_for_passing(&consul, "local");
-    assert_eq!(pilot.job("local")["service"]["agent"], address);
+    wait_for_passing(&consul, "local");
+    pilot.wait_for_job("local", |job| job["service"]["agent"] == address);
     pilot.stop();
-    assert_absent(&consul, &instance.id);
+    assert_absent(&consul, "local");
 }
 
 /// failure-modes.md, F-B6.
@@ -116,6 +116,32 @@ fn a_token_that_is_refused_and_the_right_one_later() {
     pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 1);
     assert_eq!(pilot.job("app")["runs"], 1);
     assert!(!pilot.story().contains(TOKEN) && !pilot.story().contains(&wrong), "a token is never told");
+}
+
+/// failure-modes.md, F-B6.
+#[test]
+fn a_token_is_rotated_without_a_restart() {
+    let consul = Consul::start_with(ConsulOptions { master_token: Some(TOKEN.into()), ..ConsulOptions::default() });
+    let token = || -> (String, String) {
+        let policies = json!({ "Policies": [{ "Name": "global-management" }] }).to_string();
+        let (_, body) = consul.request("PUT", "/v1/acl/token", &policies).unwrap();
+        let token: serde_json::Value = serde_json::from_str(&body).unwrap();
+        (token["AccessorID"].as_str().unwrap().to_owned(), token["SecretID"].as_str().unwrap().to_owned())
+    };
+    let (old_name, old) = token();
+    let config = json!({
+        "consul": { "address": consul.http().to_string(), "tokenFile": "@DIR@/token" }, "jobs": [app(), service("rotated")],
+    });
+    let pilot = stage_of(config).file("healthy", "").file("token", &old).start();
+    wait_for_passing(&consul, "rotated");
+    let (_, new) = token();
+    pilot.write("token", &new);
+    let revoked = consul.request("DELETE", &format!("/v1/acl/token/{old_name}"), "");
+    assert!(matches!(revoked, Some((200, _))), "{revoked:?}");
+    wait_for_heartbeats(&pilot, "rotated", 5, || assert_passing(&consul, "rotated"));
+    assert_eq!(pilot.stdout.all("trying again"), [""; 0]);
+    assert_eq!(pilot.job("app")["runs"], 1);
+    assert!(!pilot.story().contains(&old) && !pilot.story().contains(&new), "a token is never told");
 }
 
 #[test]

@@ -84,6 +84,20 @@ fn a_black_hole() {
     check_kept(vec![Reply::Hole], 3, true);
 }
 
+/// An agent that hangs holds a query like one without news: nobody waits for the end of that.
+#[test]
+fn an_agent_that_hangs_is_asked_whether_it_lives() {
+    let (server, pilot) = faulty(vec![Reply::Hole]);
+    let seen = server.wait_for_requests(4);
+    let lines: Vec<&str> = seen.iter().map(|request| request.line.as_str()).collect();
+    assert_eq!(lines[0], "GET /v1/health/service/db?passing");
+    assert_eq!(lines[1], "GET /v1/health/service/db?passing&index=10&wait=10000ms");
+    assert_eq!(lines[2], "GET /v1/status/leader");
+    assert_eq!(lines[3], "GET /v1/health/service/db?passing", "it is not waited for news any more");
+    pilot.wait_for("the failure to be shown", || state(&pilot)["failing"].is_string().then_some(()));
+    assert_eq!(reactions(&pilot), 1);
+}
+
 #[test]
 fn an_index_that_goes_backwards() {
     let backwards = [9, 8, 7, 6].map(|index| Reply::consul(index, INSTANCE));

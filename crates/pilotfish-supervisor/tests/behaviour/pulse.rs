@@ -1,0 +1,115 @@
+//! How stale a view may get when the agent that holds its query hangs: supervisor.md section 6, "bounds how stale a view may get".
+
+use pilotfish_supervisor::*;
+
+use crate::{model::*, specs::*};
+
+const HOME: &str = "10.0.0.1:8500";
+
+/// A supervisor of watches of these intervals in seconds, each with an answer.
+fn watching(jobs: Vec<Job>, intervals: &[u64]) -> World {
+    let watches = intervals.iter().enumerate().map(|(index, interval)| {
+        let name = format!("w{index}");
+        Watch { interval: secs(*interval), ..watch(&name) }
+    });
+    let mut world = World::booted(Spec { watches: watches.collect(), ..spec(jobs) }, &[]);
+    for index in 0..intervals.len() {
+        world.view(&format!("w{index}"), &["a"]);
+    }
+    world
+}
+
+fn pings(world: &World) -> usize {
+    world.count(&format!("ping {HOME}"))
+}
+
+#[test]
+fn heartbeats_of_a_service_are_proof_enough() {
+    let mut world = watching(vec![Job { main: true, ..advertised("main") }], &[3, 1, 60]);
+    world.run(600_000);
+    assert!(world.count("beat main Passing") > 100);
+    assert_eq!((pings(&world), world.count("ask again w0")), (0, 0));
+}
+
+#[test]
+fn without_heartbeats_an_agent_is_asked_once_for_all_watches_and_seldom() {
+    let mut world = watching(vec![main_job()], &[3, 1, 6]);
+    world.run(60_000);
+    assert_eq!(pings(&world), 9);
+    // Answers of watches are proof, too: Consul gives one every 10 s at least.
+    let mut world = watching(vec![main_job()], &[3, 1, 6]);
+    for _ in 0..6 {
+        world.run(5_000);
+        world.view("w0", &["a"]);
+        world.view("w1", &["a"]);
+        world.view("w2", &["a"]);
+        world.run(5_000);
+    }
+    assert_eq!(pings(&world), 5, "one between two answers");
+    assert_eq!(world.count("ask again w0"), 0);
+}
+
+#[test]
+fn an_agent_that_hangs_is_noticed_after_the_interval_and_its_watches_ask_again_once() {
+    for (interval, silence) in [(1, SHORTEST_SILENCE), (6, SHORTEST_SILENCE), (9, secs(9))] {
+        let mut world = watching(vec![main_job()], &[interval, interval]);
+        world.catalog = Catalog::Silent;
+        world.run(silence.as_millis() as u64 - 1);
+        assert_eq!(world.calls.len(), 0, "it is not asked earlier");
+        world.run(1);
+        let [call] = world.open_calls()[..] else { panic!("one question for both: {:?}", world.calls) };
+        // The shell's deadline for a request has passed.
+        world.run(2_000);
+        world.answer(call, CallOutcome::Unreachable { refused: false, reason: "no answer".into() });
+        assert_eq!((world.count("ask again w0"), world.count("ask again w1")), (1, 1));
+        world.run(600_000);
+        assert_eq!(world.calls.len(), 1, "until the watch has found something, nothing more is asked");
+        world.event(Event::ViewFailed { watch: "w0".into(), reason: "nobody answers".into() });
+        world.run(600_000);
+        assert_eq!(world.calls.len(), 1, "a watch that fails asks by itself");
+        world.view("w0", &["a"]);
+        world.run(silence.as_millis() as u64);
+        assert_eq!(world.calls.len(), 2);
+    }
+}
+
+#[test]
+fn a_query_that_is_held_for_less_than_the_interval_is_proof_enough() {
+    let mut world = watching(vec![main_job()], &[10, 600]);
+    world.catalog = Catalog::Silent;
+    world.run(3_600_000);
+    assert_eq!(world.calls.len(), 0);
+}
+
+#[test]
+fn a_heartbeat_that_fails_makes_watches_ask_at_once() {
+    let mut world = watching(vec![Job { main: true, ..advertised("main") }], &[30]);
+    world.run(7_000);
+    world.catalog = Catalog::Away { refused: false };
+    world.run(5_000);
+    assert_eq!((pings(&world), world.count("ask again w0")), (0, 1));
+    world.run(60_000);
+    assert_eq!(world.count("ask again w0"), 1, "one question is enough");
+}
+
+#[test]
+fn a_service_that_moves_to_another_agent_takes_watches_along() {
+    let mut world = watching(vec![Job { main: true, ..advertised("main") }], &[30]);
+    world.run(7_000);
+    world.agent = "10.0.0.2:8500";
+    world.run(6_000);
+    assert_eq!(world.count("ask again w0"), 1);
+    // It has found the other agent: what the first one does is of no interest any more.
+    world.view("w0", &["a"]);
+    world.run(60_000);
+    assert_eq!((pings(&world), world.count("ask again w0")), (0, 1));
+}
+
+#[test]
+fn heartbeats_of_another_agent_prove_nothing() {
+    let mut world = watching(vec![Job { main: true, ..advertised("main") }], &[3]);
+    world.agent = "10.0.0.2:8500";
+    world.run(60_000);
+    assert!(world.count("beat main Passing") > 5);
+    assert_eq!(pings(&world), 9);
+}
