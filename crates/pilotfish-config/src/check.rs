@@ -67,6 +67,7 @@ fn references(reader: &mut Reader, draft: &Draft, jobs: &[Draft], watches: &[(Wa
                 Some(unknown("watch", name, watches.iter().map(|(watch, _)| watch.name.as_str())))
             }
             Occurrence::Watch(..)
+            | Occurrence::TemplateChanged(_)
             | Occurrence::Startup
             | Occurrence::Shutdown
             | Occurrence::EnterMaintenance
@@ -148,6 +149,7 @@ fn can_start(job: &Job, starts: &BTreeSet<&str>) -> bool {
         Occurrence::Job(_, JobOccurrence::TimedOut) => true,
         Occurrence::Job(name, _) => starts.contains(name.as_str()),
         Occurrence::Watch(..)
+        | Occurrence::TemplateChanged(_)
         | Occurrence::Startup
         | Occurrence::Shutdown
         | Occurrence::EnterMaintenance

@@ -51,6 +51,8 @@ pub(crate) fn read(reader: &mut Reader, document: &Value, surroundings: &Surroun
     let spec = Spec {
         jobs: translation.jobs.into_iter().map(|draft| draft.job).collect(),
         watches: translation.watches.into_iter().map(|(watch, _)| watch).collect(),
+        templates: Vec::new(),
+        once: false,
         stop_timeout,
         reload_timeout,
         signals,

@@ -218,6 +218,9 @@ fn trigger_members(occurrence: &Occurrence, times: &'static str) -> Members {
         Occurrence::Watch(watch, event) => {
             vec![("source", Node::text(format!("watch.{watch}"))), (times, Node::text(name(&WATCH_EVENTS, event)))]
         }
+        Occurrence::TemplateChanged(template) => {
+            vec![("source", Node::text(format!("template.{template}"))), (times, Node::text("changed"))]
+        }
         Occurrence::Hangup | Occurrence::User2 => {
             let signal = name(&SIGNALS, occurrence);
             vec![("source", Node::text(signal)), (times, Node::text(signal))]

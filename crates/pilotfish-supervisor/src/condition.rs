@@ -123,7 +123,8 @@ impl Progress {
             | Occurrence::ExitMaintenance
             | Occurrence::Hangup
             | Occurrence::User2
-            | Occurrence::Watch(..) => None,
+            | Occurrence::Watch(..)
+            | Occurrence::TemplateChanged(_) => None,
         })
     }
 
@@ -189,7 +190,7 @@ impl History {
 /// States hold on until their opposite; moments (a signal) do not.
 fn holds_on(occurrence: &Occurrence) -> bool {
     match occurrence {
-        Occurrence::Startup | Occurrence::Job(..) | Occurrence::Watch(..) => true,
+        Occurrence::Startup | Occurrence::Job(..) | Occurrence::Watch(..) | Occurrence::TemplateChanged(_) => true,
         Occurrence::Shutdown
         | Occurrence::EnterMaintenance
         | Occurrence::ExitMaintenance

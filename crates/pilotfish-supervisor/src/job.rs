@@ -517,6 +517,7 @@ impl Job {
                 Occurrence::Job(source, JobOccurrence::Healthy | JobOccurrence::Started) => Some(source.as_str()),
                 Occurrence::Job(..)
                 | Occurrence::Watch(..)
+                | Occurrence::TemplateChanged(_)
                 | Occurrence::Startup
                 | Occurrence::Shutdown
                 | Occurrence::EnterMaintenance

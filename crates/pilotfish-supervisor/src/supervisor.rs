@@ -111,6 +111,10 @@ impl Supervisor {
                     watching.failed(&mut self.out, reason);
                 }
             }
+            Event::FactAnswered { .. }
+            | Event::FactFailed { .. }
+            | Event::Rendered { .. }
+            | Event::Committed { .. } => {}
         }
     }
 
@@ -140,7 +144,7 @@ impl Supervisor {
         let Some((index, kind)) = self.owner(run) else { return };
         match kind {
             RunKind::Job => self.jobs[index].spawned(&mut self.out, pid),
-            RunKind::Check => {
+            RunKind::Check | RunKind::TemplateCheck => {
                 if let Some(checking) = &mut self.jobs[index].checking {
                     checking.spawned(pid);
                 }
@@ -155,7 +159,7 @@ impl Supervisor {
                 let consequence = self.jobs[index].not_spawned(&mut self.out, code, reason);
                 self.follow(index, consequence);
             }
-            RunKind::Check => {
+            RunKind::Check | RunKind::TemplateCheck => {
                 let finding = self.jobs[index].checking.as_mut().and_then(|checking| checking.not_spawned(reason));
                 self.found(index, finding);
             }
@@ -169,7 +173,7 @@ impl Supervisor {
                 let consequence = self.jobs[index].exited(&mut self.out, exit, survivors);
                 self.follow(index, consequence);
             }
-            RunKind::Check => {
+            RunKind::Check | RunKind::TemplateCheck => {
                 let checking = self.jobs[index].checking.as_mut();
                 let finding = checking.and_then(|checking| checking.exited(&mut self.out, exit, survivors));
                 self.found(index, finding);
@@ -184,7 +188,7 @@ impl Supervisor {
                 let consequence = self.jobs[index].vacated(&mut self.out);
                 self.follow(index, consequence);
             }
-            RunKind::Check => {
+            RunKind::Check | RunKind::TemplateCheck => {
                 let checking = self.jobs[index].checking.as_mut();
                 let finding = checking.and_then(|checking| checking.vacated(&mut self.out));
                 self.found(index, finding);

@@ -250,7 +250,14 @@ impl World {
             Effect::Watch(watch) => self.tell(format!("watch {}", watch.name)),
             Effect::Unwatch { watch } => self.tell(format!("unwatch {watch}")),
             Effect::ReopenLog => self.tell("reopen log".into()),
-            Effect::Guard { .. } | Effect::Unguard { .. } => {}
+            Effect::Guard { .. }
+            | Effect::Unguard { .. }
+            | Effect::Follow { .. }
+            | Effect::Unfollow { .. }
+            | Effect::TakeFact { .. }
+            | Effect::Render { .. }
+            | Effect::Commit { .. }
+            | Effect::Discard { .. } => {}
         }
     }
 
@@ -396,6 +403,13 @@ impl World {
             | Notice::WatchRecovered { .. }
             | Notice::Reloaded { .. }
             | Notice::ReloadRefused { .. }
+            | Notice::TemplateWritten { .. }
+            | Notice::TemplateUnchanged { .. }
+            | Notice::TemplateFailed { .. }
+            | Notice::StartupHeld { .. }
+            | Notice::FactFailed { .. }
+            | Notice::FactRecovered { .. }
+            | Notice::FactHeld { .. }
             | Notice::Maintenance(_) => {}
         }
     }

@@ -165,6 +165,13 @@ impl Gauges {
             | Notice::WatchFailed { .. }
             | Notice::WatchRecovered { .. }
             | Notice::ViewHeld { .. }
+            | Notice::TemplateWritten { .. }
+            | Notice::TemplateUnchanged { .. }
+            | Notice::TemplateFailed { .. }
+            | Notice::StartupHeld { .. }
+            | Notice::FactFailed { .. }
+            | Notice::FactRecovered { .. }
+            | Notice::FactHeld { .. }
             | Notice::MainUnchanged { .. }
             | Notice::StopBegun { .. }
             | Notice::Maintenance(_) => {}

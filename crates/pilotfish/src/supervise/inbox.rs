@@ -4,7 +4,7 @@ use hyper::{Response, StatusCode};
 use pilotfish_supervisor::{CallId, CallOutcome, Event};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::http_server::Body;
+use crate::{http_server::Body, templates::follow::Found};
 
 /// Messages that may wait for the loop; a sender waits when it is full, so that nothing is lost.
 pub(crate) const INBOX_MESSAGES: usize = 1024;
@@ -28,6 +28,15 @@ pub(crate) enum Message {
         term: u64,
         /// What was found.
         event: Event,
+    },
+    /// What a question of templates found, unless it is not asked any more.
+    Fact {
+        /// The question's name.
+        fact: String,
+        /// The number of the asking that found it.
+        term: u64,
+        /// The answer, or why there is none.
+        found: Result<Found, String>,
     },
     /// A request to the catalog was answered, and this long it took.
     Answered {

@@ -45,6 +45,7 @@ use loading::Origin;
 use panics::caught;
 use shell::Shell;
 
+pub(crate) use inbox::{Message, Sender};
 pub(crate) use loading::{environment, load_location, read, surroundings};
 
 /// How long the end of the supervisor waits for the last output of jobs to be read, and again for the log to be written.

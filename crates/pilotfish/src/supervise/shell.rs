@@ -165,6 +165,7 @@ impl Shell {
         match message {
             Message::Event(event) => Some(event),
             Message::Watched { watch, term, event } => self.catalog.follows(&watch, term).then_some(event),
+            Message::Fact { .. } => None,
             Message::Answered { call, outcome, took } => {
                 self.gauges.catalog_answered(&outcome, took, self.now());
                 Some(Event::CatalogAnswered { call, outcome })
@@ -213,6 +214,12 @@ impl Shell {
             Effect::Unguard { service } => self.catalog.unguard(&service),
             Effect::Watch(watch) => self.catalog.watch(watch),
             Effect::Unwatch { watch } => self.catalog.unwatch(&watch),
+            Effect::Follow { .. }
+            | Effect::Unfollow { .. }
+            | Effect::TakeFact { .. }
+            | Effect::Render { .. }
+            | Effect::Commit { .. }
+            | Effect::Discard { .. } => {}
             Effect::Load => return Some(self.load()),
             Effect::ReloadSettled { tickets, result } => self.reload_settled(tickets, &result),
             Effect::ReopenLog => self.reopen_log(),
