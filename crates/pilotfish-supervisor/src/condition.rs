@@ -36,6 +36,16 @@ impl Progress {
         }
     }
 
+    /// The time for which it waits does not begin before everything else does.
+    pub(crate) fn await_startup(&mut self) {
+        self.gives_up_at = None;
+    }
+
+    /// That time begins.
+    pub(crate) fn begin_waiting(&mut self, now: Time) {
+        self.gives_up_at = self.condition.timeout.map(|timeout| now.after(timeout));
+    }
+
     /// Takes note of an occurrence; true when the job is to start now.
     pub(crate) fn observe(&mut self, now: Time, occurrence: &Occurrence) -> bool {
         if self.spent {
@@ -179,6 +189,11 @@ impl History {
     /// Forgets a job that exists no more.
     pub(crate) fn forget_job(&mut self, name: &str) {
         self.0.retain(|earlier| !matches!(earlier, Occurrence::Job(job, _) if job == name));
+    }
+
+    /// Forgets a template that exists no more, or is another one now.
+    pub(crate) fn forget_template(&mut self, name: &str) {
+        self.0.retain(|earlier| !matches!(earlier, Occurrence::TemplateChanged(template) if template == name));
     }
 
     /// Forgets a watch that exists no more.

@@ -8,6 +8,7 @@
 //!    '-- without a process: Advertising instead of Running
 //! ```
 
+mod reaction;
 mod redefine;
 
 use alloc::{string::String, vec::Vec};
@@ -24,6 +25,7 @@ use crate::{
     stopping::Ending,
     time::Time,
 };
+use reaction::WaitingSignal;
 
 /// What a job is doing.
 #[derive(Clone, Debug)]
@@ -69,6 +71,9 @@ pub(crate) struct Job {
     pub(crate) engaged: bool,
     /// It is neither asked for its health nor advertised.
     maintenance: bool,
+    /// Its process ends to be started again, because a file has changed that it reads.
+    restart_asked: bool,
+    waiting_signal: Option<WaitingSignal>,
     pub(crate) last_exit: Option<Exit>,
     pub(crate) runs: u64,
     pub(crate) restarts: u64,
@@ -105,6 +110,8 @@ impl Job {
             ending: Ending::No,
             engaged: false,
             maintenance: false,
+            restart_asked: false,
+            waiting_signal: None,
             last_exit: None,
             runs: 0,
             restarts: 0,
@@ -120,6 +127,20 @@ impl Job {
 
     pub(crate) fn occurrence(&self, what: JobOccurrence) -> Occurrence {
         Occurrence::Job(self.spec.name.clone(), what)
+    }
+
+    /// Its condition's timeout is counted from the startup.
+    pub(crate) fn await_startup(&mut self) {
+        if let Some(progress) = &mut self.progress {
+            progress.await_startup();
+        }
+    }
+
+    /// The startup is there.
+    pub(crate) fn begin_waiting(&mut self, now: Time) {
+        if let Some(progress) = &mut self.progress {
+            progress.begin_waiting(now);
+        }
     }
 
     /// Takes note of something that happened; starts if that is what it waits for.
@@ -311,6 +332,12 @@ impl Job {
             let speaks = !exit.is_success() && self.spec.on_failure == OnFailure::Exit && self.is_stop_hook();
             return if speaks { Consequence::StopContainer } else { Consequence::None };
         }
+        if core::mem::take(&mut self.restart_asked) {
+            self.restarts += 1;
+            out.notice(Notice::Restarting { job: self.spec.name.clone(), wait: Duration::ZERO });
+            self.begin(out);
+            return Consequence::None;
+        }
         if !matches!(self.spec.start, Start::On(_)) {
             if self.restarts_left == Restarts::Limited(0) && !matches!(self.spec.start, Start::At(_)) {
                 return self.complete(exit);
@@ -383,6 +410,7 @@ impl Job {
         }
         self.condition_time_passed(out);
         self.period_passed(out);
+        self.send_waiting_signal(out);
         if let Some(checking) = &mut self.checking
             && let Some(finding) = checking.time_passed(out, &self.spec.name)
         {
@@ -451,7 +479,8 @@ impl Job {
         let checking = self.checking.as_ref().and_then(Checking::deadline);
         let registration = self.registration.as_ref().and_then(Registration::deadline);
         let ending = self.ending.deadline().filter(|at| *at > now);
-        [activity, progress, period, checking, registration, ending].into_iter().flatten().min()
+        let signal = self.waiting_signal_deadline();
+        [activity, progress, period, checking, registration, ending, signal].into_iter().flatten().min()
     }
 
     /// The health check has found something.
@@ -461,6 +490,7 @@ impl Job {
             return;
         }
         let healthy = finding.is_ok();
+        self.send_waiting_signal(out);
         out.publish(self.occurrence(if healthy { JobOccurrence::Healthy } else { JobOccurrence::Unhealthy }));
         if let Some(registration) = self.advertised() {
             match healthy {
@@ -531,6 +561,11 @@ impl Job {
     /// Its process was asked for, and nobody has said yet that it started.
     pub(crate) fn is_unconfirmed(&self) -> bool {
         matches!(&self.activity, Activity::Running(execution) if execution.pid.is_none())
+    }
+
+    /// It neither runs nor is about to.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.activity, Activity::Idle) && !self.pending
     }
 
     /// It does something: the telemetry's own service, which neither runs nor asks anything, does not keep a container alive.

@@ -208,6 +208,8 @@ pub enum StopReason {
     MainComplete(String),
     /// A job with `onFailure: exit` failed.
     JobFailed(String),
+    /// A template that was to be rendered once could not be.
+    TemplateFailed(String),
     /// Nothing is left to run.
     AllComplete,
 }

@@ -255,6 +255,7 @@ fn stop_begun(reason: &StopReason) -> Told {
         StopReason::Signal => "stopping: asked to by a signal".to_owned(),
         StopReason::MainComplete(job) => format!("stopping: {job} has ended"),
         StopReason::JobFailed(job) => format!("stopping: {job} failed"),
+        StopReason::TemplateFailed(template) => format!("stopping: template {template} failed"),
         StopReason::AllComplete => "stopping: all jobs are complete".to_owned(),
     };
     told(Level::Info, "stopBegun", text.clone(), json!({ "reason": text }))

@@ -112,6 +112,7 @@ fn stop_reason(reason: &StopReason) -> String {
         StopReason::Signal => "signal".to_owned(),
         StopReason::MainComplete(job) => format!("{job} is complete"),
         StopReason::JobFailed(job) => format!("{job} failed"),
+        StopReason::TemplateFailed(template) => format!("template {template} failed"),
         StopReason::AllComplete => "all jobs are complete".to_owned(),
     }
 }
