@@ -18,7 +18,7 @@ use super::{
     inbox::{Message, Sender},
     jitter,
     panics::caught,
-    watching::{self, Told},
+    watching::{self, Told, Watching},
 };
 
 /// Deadline of a request to the catalog: short, so that another server gets its chance before a TTL has passed.
@@ -200,7 +200,8 @@ impl Catalog {
         following.term = self.next_term;
         if let Some(client) = self.client.clone() {
             let told = Told { watch: name.to_owned(), term: following.term, inbox: self.inbox.clone() };
-            following.task = Some(tokio::spawn(watching::follow(client, following.watch.clone(), told)).abort_handle());
+            let watching = Watching { client, watch: following.watch.clone(), told };
+            following.task = Some(tokio::spawn(watching::follow(watching)).abort_handle());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Follows one watch by blocking queries: a change arrives when it happens, and a fault is never an empty answer.
+//! Follows one question by blocking queries: a change arrives when it happens, and a fault is never an empty answer.
 
 use std::time::{Duration, Instant};
 
@@ -32,8 +32,36 @@ impl Told {
     }
 }
 
-/// Sends every answer to the loop, until it is aborted.
-pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
+/// Something that is asked again and again, and whoever wants to know what was found.
+pub(crate) trait Question: Sync {
+    /// What an answer gives.
+    type Value: Send;
+
+    /// Asks once, for what has changed since the cursor; the value and its index.
+    fn ask(&self, from: Cursor) -> impl Future<Output = Result<(Self::Value, u64), Error>> + Send;
+
+    /// Passes on what was found; the next question is asked once this is over.
+    fn tell(&self, found: Found<Self::Value>) -> impl Future<Output = ()> + Send;
+}
+
+/// What came of asking once.
+pub(crate) enum Found<T> {
+    /// An answer.
+    Answer {
+        /// It.
+        value: T,
+        /// The catalog has lost its memory since the answer before.
+        restarted: bool,
+    },
+    /// The question was not answered, which says nothing of what was asked for.
+    Fault {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Asks by the rules of blocking queries, until it is aborted.
+pub(crate) async fn follow(question: impl Question) {
     let mut cursor = Cursor::new();
     let mut backoff = Backoff::new();
     let mut pace = Pace::new();
@@ -44,18 +72,17 @@ pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
         // A catalog that was restarted may be far behind our index and would hold the query, so the first question after a fault
         // is not held; the index is still compared with the answer's.
         let from = if after_fault { Cursor::new() } else { cursor };
-        let answer = caught(ask(&client, &watch, &from)).await;
+        let answer = caught(question.ask(from)).await;
         after_fault = !matches!(answer, Ok(Ok(_)));
         let (reason, fault) = match answer {
-            Ok(Ok((members, index))) => {
+            Ok(Ok((value, index))) => {
                 backoff.succeed();
                 let step = cursor.advance(index);
                 restarted |= step == Step::Reset;
-                let view = View { members, restarted };
+                question.tell(Found::Answer { value, restarted }).await;
                 if step != Step::Reset {
                     restarted = false;
                 }
-                told.tell(Event::Viewed { watch: watch.name.clone(), view }).await;
                 match pace.wait(step, asked.elapsed()) {
                     // The loop acts on what was found before the next question is asked; a timer would round up to a millisecond.
                     Duration::ZERO => tokio::task::yield_now().await,
@@ -67,8 +94,35 @@ pub(crate) async fn follow(client: Client, watch: Watch, told: Told) {
             Err(panicked) => (panicked.to_string(), Fault::Other),
         };
         let pause = backoff.pause(fault, jitter());
-        told.tell(Event::ViewFailed { watch: watch.name.clone(), reason }).await;
+        question.tell(Found::Fault { reason }).await;
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// A watch of the config, as a question.
+pub(crate) struct Watching {
+    /// The catalog.
+    pub(crate) client: Client,
+    /// What is asked.
+    pub(crate) watch: Watch,
+    /// Who wants to know.
+    pub(crate) told: Told,
+}
+
+impl Question for Watching {
+    type Value = Vec<Member>;
+
+    async fn ask(&self, from: Cursor) -> Result<(Vec<Member>, u64), Error> {
+        ask(&self.client, &self.watch, &from).await
+    }
+
+    async fn tell(&self, found: Found<Vec<Member>>) {
+        let watch = self.watch.name.clone();
+        let event = match found {
+            Found::Answer { value: members, restarted } => Event::Viewed { watch, view: View { members, restarted } },
+            Found::Fault { reason } => Event::ViewFailed { watch, reason },
+        };
+        self.told.tell(event).await;
     }
 }
 
