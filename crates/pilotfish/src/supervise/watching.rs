@@ -33,35 +33,28 @@ impl Told {
 }
 
 /// Something that is asked again and again, and whoever wants to know what was found.
-pub(crate) trait Question: Sync {
+pub(crate) trait Inquiry: Sync {
     /// What an answer gives.
     type Value: Send;
 
     /// Asks once, for what has changed since the cursor; the value and its index.
     fn ask(&self, from: Cursor) -> impl Future<Output = Result<(Self::Value, u64), Error>> + Send;
 
-    /// Passes on what was found; the next question is asked once this is over.
-    fn tell(&self, found: Found<Self::Value>) -> impl Future<Output = ()> + Send;
+    /// Passes on what was found, or why nothing was; the next question is asked once this is over.
+    fn tell(&self, found: Result<Found<Self::Value>, String>) -> impl Future<Output = ()> + Send;
 }
 
-/// What came of asking once.
-pub(crate) enum Found<T> {
-    /// An answer.
-    Answer {
-        /// It.
-        value: T,
-        /// The catalog has lost its memory since the answer before.
-        restarted: bool,
-    },
-    /// The question was not answered, which says nothing of what was asked for.
-    Fault {
-        /// Why.
-        reason: String,
-    },
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<T> {
+    /// What was found.
+    pub(crate) value: T,
+    /// The catalog has lost its memory since the answer before.
+    pub(crate) restarted: bool,
 }
 
 /// Asks by the rules of blocking queries, until it is aborted.
-pub(crate) async fn follow(question: impl Question) {
+pub(crate) async fn follow(inquiry: impl Inquiry) {
     let mut cursor = Cursor::new();
     let mut backoff = Backoff::new();
     let mut pace = Pace::new();
@@ -72,14 +65,14 @@ pub(crate) async fn follow(question: impl Question) {
         // A catalog that was restarted may be far behind our index and would hold the query, so the first question after a fault
         // is not held; the index is still compared with the answer's.
         let from = if after_fault { Cursor::new() } else { cursor };
-        let answer = caught(question.ask(from)).await;
+        let answer = caught(inquiry.ask(from)).await;
         after_fault = !matches!(answer, Ok(Ok(_)));
         let (reason, fault) = match answer {
             Ok(Ok((value, index))) => {
                 backoff.succeed();
                 let step = cursor.advance(index);
                 restarted |= step == Step::Reset;
-                question.tell(Found::Answer { value, restarted }).await;
+                inquiry.tell(Ok(Found { value, restarted })).await;
                 if step != Step::Reset {
                     restarted = false;
                 }
@@ -94,12 +87,12 @@ pub(crate) async fn follow(question: impl Question) {
             Err(panicked) => (panicked.to_string(), Fault::Other),
         };
         let pause = backoff.pause(fault, jitter());
-        question.tell(Found::Fault { reason }).await;
+        inquiry.tell(Err(reason)).await;
         tokio::time::sleep(pause).await;
     }
 }
 
-/// A watch of the config, as a question.
+/// A watch of the config.
 pub(crate) struct Watching {
     /// The catalog.
     pub(crate) client: Client,
@@ -109,18 +102,18 @@ pub(crate) struct Watching {
     pub(crate) told: Told,
 }
 
-impl Question for Watching {
+impl Inquiry for Watching {
     type Value = Vec<Member>;
 
     async fn ask(&self, from: Cursor) -> Result<(Vec<Member>, u64), Error> {
         ask(&self.client, &self.watch, &from).await
     }
 
-    async fn tell(&self, found: Found<Vec<Member>>) {
+    async fn tell(&self, found: Result<Found<Vec<Member>>, String>) {
         let watch = self.watch.name.clone();
         let event = match found {
-            Found::Answer { value: members, restarted } => Event::Viewed { watch, view: View { members, restarted } },
-            Found::Fault { reason } => Event::ViewFailed { watch, reason },
+            Ok(Found { value: members, restarted }) => Event::Viewed { watch, view: View { members, restarted } },
+            Err(reason) => Event::ViewFailed { watch, reason },
         };
         self.told.tell(event).await;
     }
