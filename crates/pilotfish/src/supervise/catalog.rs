@@ -143,6 +143,11 @@ impl Catalog {
         }
     }
 
+    /// Who is asked, if there is anybody.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
     /// Sends a request; its outcome becomes a message.
     pub(crate) fn call(&mut self, call: CallId, request: Request) {
         let (asker, inbox, calls) = (self.asker(), self.inbox.clone(), self.calls.clone());

@@ -81,16 +81,17 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
+/// The variables that can occur in a template; one that is not UTF-8 cannot, and is still passed on to processes.
+pub(crate) fn variables(environment: &Environment) -> BTreeMap<String, String> {
+    let texts = environment.iter().map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
+    texts.flatten().collect()
+}
+
 /// What a config depends on besides its text, as it is here and now.
 pub(crate) fn surroundings(environment: &Environment, command: Option<Vec<String>>) -> Surroundings {
-    // A variable that is not UTF-8 cannot occur in a template; it is still passed on to processes.
-    let env: BTreeMap<String, String> = environment
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
-        .collect();
     let interfaces =
         pilotfish_process::interfaces().into_iter().map(|(name, address)| Interface { name, address }).collect();
-    Surroundings { env, interfaces, hostname: pilotfish_process::hostname(), command }
+    Surroundings { env: variables(environment), interfaces, hostname: pilotfish_process::hostname(), command }
 }
 
 /// Loads a config that is only looked at.

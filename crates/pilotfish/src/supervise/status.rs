@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pilotfish_supervisor::{
-    Exit, HealthStatus, JobState, JobStatus, ServiceState, Spec, Status, StopReason, WatchStatus,
+    Exit, FactStatus, HealthStatus, JobState, JobStatus, ServiceState, Spec, Status, StopReason, TemplateState,
+    TemplateStatus, WatchStatus,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +34,9 @@ pub(super) fn whole(status: &Status, surrounding: &Surrounding<'_>, masked: &dyn
         "stopping": status.stopping.as_ref().map(stop_reason),
         "jobs": status.jobs.iter().map(|status| job(status, masked)).collect::<Vec<_>>(),
         "watches": status.watches.iter().map(|status| watch(status, masked)).collect::<Vec<_>>(),
+        "startupHeld": status.startup_held,
+        "templates": status.templates.iter().map(|status| template(status, masked)).collect::<Vec<_>>(),
+        "facts": status.facts.iter().map(|status| fact(status, masked)).collect::<Vec<_>>(),
     })
 }
 
@@ -96,6 +100,38 @@ fn watch(watch: &WatchStatus, masked: &dyn Fn(&str) -> String) -> Value {
         "members": members.map(|members| members.iter().map(|member| member.name.as_str()).collect::<Vec<_>>()),
         "age": watch.age.map(seconds),
         "failing": watch.failing.as_deref().map(masked),
+    })
+}
+
+fn template(template: &TemplateStatus, masked: &dyn Fn(&str) -> String) -> Value {
+    json!({
+        "name": template.name,
+        "destination": template.destination,
+        "state": template_state_name(template.state),
+        "obstacle": template.obstacle.as_deref().map(masked),
+        "rendered": template.rendered.map(seconds),
+        "age": template.age.map(seconds),
+        "renders": template.renders,
+        "changes": template.changes,
+    })
+}
+
+/// The state of a template, as the status shows it.
+fn template_state_name(state: TemplateState) -> &'static str {
+    match state {
+        TemplateState::InPlace => "inPlace",
+        TemplateState::Due => "due",
+        TemplateState::Rendering => "rendering",
+        TemplateState::Waiting => "waiting",
+        TemplateState::Failing => "failing",
+    }
+}
+
+fn fact(fact: &FactStatus, masked: &dyn Fn(&str) -> String) -> Value {
+    json!({
+        "name": masked(&fact.name),
+        "age": fact.age.map(seconds),
+        "failing": fact.failing.as_deref().map(masked),
     })
 }
 
