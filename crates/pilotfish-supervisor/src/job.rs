@@ -63,6 +63,7 @@ pub(crate) struct Job {
     gate: Option<Occurrence>,
     due_early: bool,
     restarts_left: Restarts,
+    short_runs_in_row: u32,
     failures_in_row: u32,
     pub(crate) checking: Option<Checking>,
     pub(crate) registration: Option<Registration>,
@@ -104,6 +105,7 @@ impl Job {
             gate: spec.after.clone(),
             due_early: false,
             restarts_left: spec.restarts,
+            short_runs_in_row: 0,
             failures_in_row: 0,
             checking: spec.health.clone().map(Checking::new),
             registration: spec.service.clone().map(Registration::new),
@@ -167,7 +169,7 @@ impl Job {
     /// A job that its own events start again is restarted, and backs off as such.
     fn waits_after_itself(&mut self, out: &mut Output, occurrence: &Occurrence) -> bool {
         let own = matches!(occurrence, Occurrence::Job(job, _) if *job == self.spec.name);
-        let wait = self.restart_wait();
+        let wait = self.restart_wait(self.short_runs_in_row);
         let waits = own && !wait.is_zero() && !self.ending.is_asked() && matches!(self.activity, Activity::Idle);
         if waits {
             out.notice(Notice::Restarting { job: self.spec.name.clone(), wait });
@@ -307,8 +309,9 @@ impl Job {
             checking.pause(out);
         }
         let lasted = out.now.since(execution.started);
-        self.failures_in_row =
-            if lasted >= self.spec.backoff.reset_after { 0 } else { self.failures_in_row.saturating_add(1) };
+        let long = lasted >= self.spec.backoff.reset_after;
+        self.short_runs_in_row = if long { 0 } else { self.short_runs_in_row.saturating_add(1) };
+        self.failures_in_row = if long || exit.is_success() { 0 } else { self.failures_in_row.saturating_add(1) };
         out.publish(self.occurrence(match exit.is_success() {
             true => JobOccurrence::ExitSuccess,
             false => JobOccurrence::ExitFailed,
@@ -346,12 +349,12 @@ impl Job {
         }
         let failed = !exit.is_success();
         if failed && self.spec.on_failure == OnFailure::Restart {
-            self.restart(out);
+            self.restart(out, self.failures_in_row);
         } else if self.restarts_left != Restarts::Limited(0) {
             if let Restarts::Limited(left) = &mut self.restarts_left {
                 *left -= 1;
             }
-            self.restart(out);
+            self.restart(out, self.short_runs_in_row);
         } else if failed && self.spec.on_failure == OnFailure::Exit {
             return self.complete(exit);
         } else if self.pending {
@@ -362,9 +365,9 @@ impl Job {
         Consequence::None
     }
 
-    fn restart(&mut self, out: &mut Output) {
+    fn restart(&mut self, out: &mut Output, in_row: u32) {
         self.restarts += 1;
-        let wait = self.restart_wait();
+        let wait = self.restart_wait(in_row);
         out.notice(Notice::Restarting { job: self.spec.name.clone(), wait });
         if wait.is_zero() {
             self.begin(out);
@@ -374,8 +377,8 @@ impl Job {
     }
 
     /// The first restart after a run that lasted is immediate; each further one in a row waits twice as long.
-    fn restart_wait(&self) -> Duration {
-        match self.failures_in_row {
+    fn restart_wait(&self, in_row: u32) -> Duration {
+        match in_row {
             0 | 1 => Duration::ZERO,
             row => self.spec.backoff.initial.saturating_mul(1 << (row - 2).min(31)).min(self.spec.backoff.max),
         }
