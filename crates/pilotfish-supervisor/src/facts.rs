@@ -9,6 +9,7 @@ use alloc::{
 use crate::{
     event::{Effect, Notice},
     output::Output,
+    template::RenderId,
     time::Time,
     watching::HOLD_AFTER_RESTART,
 };
@@ -23,10 +24,19 @@ pub(crate) struct Fact {
     /// When the answer in force was last known to be right; `None`: there is no answer yet.
     pub(crate) confirmed: Option<Time>,
     pub(crate) failing: Option<String>,
+    /// When the answer in force came, in the order of everything that has a number: a rendering of a lower number does not know it.
+    taken: u64,
     /// A smaller answer is kept back until then.
     held: Option<Time>,
     /// The catalog has lost its state; until then a smaller answer is not believed.
     distrust_until: Option<Time>,
+}
+
+impl Fact {
+    fn take(&mut self, out: &mut Output, name: &str) {
+        self.taken = out.next_run();
+        out.push(Effect::TakeFact { fact: name.into() });
+    }
 }
 
 impl Facts {
@@ -75,7 +85,7 @@ impl Facts {
         let first = fact.confirmed.replace(out.now).is_none();
         let taken = changed || first;
         if taken {
-            out.push(Effect::TakeFact { fact: name.into() });
+            fact.take(out, name);
         }
         taken
     }
@@ -96,17 +106,20 @@ impl Facts {
 
     /// Answers that were held back long enough are in force now: which.
     pub(crate) fn time_passed(&mut self, out: &mut Output) -> Vec<String> {
-        let due = self.0.iter_mut().filter(|(_, fact)| fact.held.is_some_and(|until| until <= out.now));
+        let now = out.now;
         let mut taken = Vec::new();
-        for (name, fact) in due {
+        for (name, fact) in self.0.iter_mut().filter(|(_, fact)| fact.held.is_some_and(|until| until <= now)) {
             fact.held = None;
-            fact.confirmed = Some(out.now);
+            fact.confirmed = Some(now);
+            fact.take(out, name);
             taken.push(name.clone());
         }
-        for fact in &taken {
-            out.push(Effect::TakeFact { fact: fact.clone() });
-        }
         taken
+    }
+
+    /// Whether one of these has another answer than the one that a rendering knew.
+    pub(crate) fn changed_since<'a>(&self, render: RenderId, mut asked: impl Iterator<Item = &'a String>) -> bool {
+        asked.any(|fact| self.0.get(fact).is_some_and(|fact| fact.taken > render))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Fact> {

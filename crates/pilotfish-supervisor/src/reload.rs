@@ -302,6 +302,9 @@ impl Supervisor {
             self.let_go(left);
         }
         job.set_maintenance(&mut self.out, self.maintenance);
+        if self.held.is_some() {
+            job.await_startup();
+        }
         job.catch_up(&mut self.out, self.history.iter());
         job
     }

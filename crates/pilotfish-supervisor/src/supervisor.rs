@@ -218,7 +218,7 @@ impl Supervisor {
     }
 
     fn calendar_due(&mut self, name: &str) {
-        if let Some(job) = self.jobs.iter_mut().find(|job| job.name() == name) {
+        if let Some(job) = self.jobs.iter_mut().find(|job| job.name() == name && self.held.is_none()) {
             job.period(&mut self.out);
         }
     }

@@ -48,7 +48,11 @@ impl Supervisor {
                 RenderOutcome::Refused { reason }
             }
         };
-        self.templates[index].rendered(&mut self.out, render, outcome);
+        let template = &mut self.templates[index];
+        if self.facts.changed_since(render, template.asked.iter()) {
+            template.changed(&mut self.out);
+        }
+        template.rendered(&mut self.out, render, outcome);
     }
 
     /// Follows exactly what the templates ask, unless that is too much.
@@ -133,6 +137,9 @@ impl Supervisor {
         }
         // Fewer templates ask no more than before.
         let _ = self.follow_what_is_asked();
+        for template in &mut self.templates {
+            template.time_passed(&mut self.out);
+        }
     }
 }
 

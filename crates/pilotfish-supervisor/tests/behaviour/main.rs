@@ -1,6 +1,7 @@
 //! What the supervisor decides, tried in a model world: no process, no catalog, no clock.
 
 mod catalog;
+mod desk;
 mod jobs;
 mod life;
 mod model;
@@ -9,4 +10,5 @@ mod random;
 mod reload;
 mod specs;
 mod stop;
+mod templates;
 mod watches;
