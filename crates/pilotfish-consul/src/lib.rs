@@ -52,7 +52,7 @@ pub use agent::{AgentSelf, AgentService, CHECK_OUTPUT_LIMIT, Member, MemberStatu
 pub use answer::{Answer, Leader};
 pub use backoff::{Backoff, Fault, Pace};
 pub use call::RESPONSE_LIMIT;
-pub use catalog::{CatalogInstance, CatalogNode, CatalogRegistration, CatalogService};
+pub use catalog::{CatalogInstance, CatalogNode, CatalogRegistration, CatalogService, NodeWithServices};
 pub use client::Client;
 pub use config::{Config, DEFAULT_DEADLINE, TlsConfig};
 pub use cursor::{Cursor, Step};

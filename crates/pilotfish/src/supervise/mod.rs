@@ -49,6 +49,7 @@ use shell::Shell;
 
 pub(crate) use inbox::{Message, Sender};
 pub(crate) use loading::{environment, load_location, read, surroundings};
+pub(crate) use watching::{Found, Inquiry, follow};
 
 /// How long the end of the supervisor waits for the last output of jobs to be read, and again for the log to be written.
 const LAST_WORDS: Duration = Duration::from_millis(500);

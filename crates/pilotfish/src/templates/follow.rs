@@ -1,10 +1,10 @@
 //! Follows one question of templates, and tells the loop each answer.
 
-use pilotfish_consul::{Client, Cursor};
+use pilotfish_consul::{Client, Cursor, Error};
 use pilotfish_template::{Query, Value};
 
-use super::facts;
-use crate::supervise::{Message, Sender};
+use super::{facts, file};
+use crate::supervise::{self, Inquiry, Message, Sender};
 
 /// Whom to tell what was found.
 #[derive(Clone)]
@@ -18,13 +18,7 @@ pub(crate) struct Told {
 }
 
 /// What came of asking once.
-#[derive(Debug)]
-pub(crate) struct Found {
-    /// The answer.
-    pub(crate) value: Value,
-    /// The catalog has lost its memory since the answer before.
-    pub(crate) restarted: bool,
-}
+pub(crate) type Found = supervise::Found<Value>;
 
 impl Told {
     /// Passes on what was found; `Err` says why there is no answer.
@@ -35,13 +29,32 @@ impl Told {
     }
 }
 
+/// A question to the catalog.
+struct Asked {
+    client: Client,
+    query: Query,
+    told: Told,
+}
+
+impl Inquiry for Asked {
+    type Value = Value;
+
+    async fn ask(&self, from: Cursor) -> Result<(Value, u64), Error> {
+        facts::ask(&self.client, &self.query, from).await
+    }
+
+    async fn tell(&self, found: Result<Found, String>) {
+        self.told.tell(found).await;
+    }
+}
+
 /// Sends every answer to the loop, until it is aborted. Without a catalog (`None`) only what needs none has answers.
 pub(crate) async fn follow(client: Option<Client>, query: Query, told: Told) {
-    let Some(client) = client else {
-        return told.tell(Err("the config names no catalog (key consul)".to_owned())).await;
-    };
-    match facts::ask(&client, &query, Cursor::new()).await {
-        Ok((value, _)) => told.tell(Ok(Found { value, restarted: false })).await,
-        Err(error) => told.tell(Err(error.to_string())).await,
+    if query.source == "file" {
+        return file::follow(&query.name, told).await;
+    }
+    match client {
+        Some(client) => supervise::follow(Asked { client, query, told }).await,
+        None => told.tell(Err("the config names no catalog (key consul)".to_owned())).await,
     }
 }

@@ -7,5 +7,7 @@
 //! Nothing here decides: which questions are followed, when is rendered and what is put in place is the state machine's business.
 
 pub(crate) mod facts;
+mod file;
 pub(crate) mod follow;
+mod instances;
 pub(crate) mod replace;
