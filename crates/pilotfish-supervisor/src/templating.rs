@@ -370,7 +370,7 @@ impl Templating {
             _ if !self.missing.is_empty() => TemplateState::Waiting,
             Activity::Idle | Activity::Retry { .. } => TemplateState::InPlace,
         };
-        let is_well = matches!(state, TemplateState::InPlace | TemplateState::Due) && self.in_place.is_some();
+        let is_well = self.in_place.is_some() && self.failing.is_none() && self.missing.is_empty();
         TemplateStatus {
             name: self.spec.name.clone(),
             destination: self.spec.destination.clone(),

@@ -61,8 +61,10 @@ impl Files {
             let work = Arc::new(Mutex::new(Some(work)));
             let (taken, inbox) = (work.clone(), self.inbox.clone());
             let task = move || {
-                // The loop is gone only when the supervisor ends.
-                let _ = done(&taken).map(|message| inbox.blocking_send(message));
+                if let Some(message) = done(&taken) {
+                    // The loop is gone only when the supervisor ends.
+                    let _ = inbox.blocking_send(message);
+                }
             };
             if thread::Builder::new().name("files".into()).stack_size(STACK).spawn(task).is_err()
                 && let Some(message) = done(&work)

@@ -1,17 +1,12 @@
 //! Carries out what the state machine asks about templates: follows questions, renders, has files written. It chooses nothing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pilotfish_config::Config;
 use pilotfish_consul::Client;
 use pilotfish_supervisor::{Event, RenderId, RenderOutcome, Template};
 use pilotfish_template::{
-    Facts, Functions, Limits, MissingKey, Query, RenderOptions, Value,
-    catalog::{Answers, Question},
-    catalog_functions,
+    Facts, Functions, Limits, MissingKey, Query, RenderOptions, Value, catalog::Question, catalog_functions,
 };
 use tokio::task::AbortHandle;
 
@@ -23,7 +18,7 @@ use super::{
 use crate::templates::{
     facts,
     follow::{Found, Told, follow},
-    replace::{Destination, Staged, stage},
+    replace::{Destination, Staged, clean, stage},
 };
 
 /// Work that one rendering may do, in steps of the engine: about half a second, for which the loop stands still. A template that lists
@@ -52,6 +47,8 @@ pub(super) struct Rendering {
 struct Prepared {
     spec: Template,
     parsed: Result<pilotfish_template::Template, String>,
+    /// What a predecessor may have left beside the file was looked for.
+    cleaned: bool,
 }
 
 /// A question that is followed.
@@ -116,7 +113,7 @@ impl Rendering {
     fn prepare(&self, spec: Template) -> Prepared {
         let name = spec.source.as_deref().unwrap_or(&spec.name);
         let parsed = pilotfish_template::Template::parse(name, &spec.text, &self.functions);
-        Prepared { parsed: parsed.map_err(|error| error.to_string()), spec }
+        Prepared { parsed: parsed.map_err(|error| error.to_string()), spec, cleaned: false }
     }
 
     /// Begins to ask a question.
@@ -182,9 +179,14 @@ impl Rendering {
             Ok(text) => text,
             Err(outcome) => return Some(Event::Rendered { render, asked, outcome }),
         };
-        let destination = self.templates.get(template).map(|prepared| Destination::of(&prepared.spec))?;
+        let prepared = self.templates.get_mut(template)?;
+        let destination = Destination::of(&prepared.spec);
+        let cleaned = std::mem::replace(&mut prepared.cleaned, true);
         let answer = asked.clone();
         let work = move || {
+            if !cleaned {
+                clean(&destination);
+            }
             let staged = called(|| stage(&destination, &text)).unwrap_or_else(|panicked| Err(panicked.to_string()));
             Message::Staged { render, asked, staged }
         };
@@ -202,7 +204,10 @@ impl Rendering {
             Err(reason) => return Rendered { asked: Vec::new(), outcome: refused(reason.clone()) },
         };
         self.facts.forget_questions();
-        self.facts.answer(&Question::Time.to_query(), Answers::time(unix_nanoseconds()));
+        let time = Question::Time.to_query();
+        if let Some(now) = facts::local(&time) {
+            self.facts.answer(&time, now);
+        }
         let options = RenderOptions {
             missing_key: if prepared.spec.strict { MissingKey::Error } else { MissingKey::Zero },
             limits: Limits { steps: STEPS, output_bytes: OUTPUT_BYTES, ..Limits::default() },
@@ -210,8 +215,9 @@ impl Rendering {
         let result = called(|| parsed.render(&self.variables, &mut self.facts, &options));
         let missing: BTreeSet<&Query> = self.facts.missing().iter().chain(self.facts.blocking()).collect();
         let asked = self.facts.used().iter().chain(self.facts.missing());
-        let asked = asked.filter(|query| is_outside(query)).map(name_of).collect();
-        let missing: Vec<String> = missing.into_iter().filter(|query| is_outside(query)).map(name_of).collect();
+        let asked = asked.filter(|query| facts::is_followed(query)).map(facts::name).collect();
+        let missing: Vec<String> =
+            missing.into_iter().filter(|query| facts::is_followed(query)).map(facts::name).collect();
         let outcome = match result {
             Err(panicked) => refused(panicked.to_string()),
             // What went wrong may be right once everything has an answer.
@@ -268,23 +274,8 @@ impl Rendering {
     }
 }
 
-/// The name of a question, as the state machine knows it.
-fn name_of(query: &Query) -> String {
-    format!("{} {}", query.source, query.name)
-}
-
-/// The question of a name.
+/// The question of a name that [`facts::name`] has given it.
 fn query_of(fact: &str) -> Query {
     let (source, name) = fact.split_once(' ').unwrap_or((fact, ""));
     Query { source: source.to_owned(), name: name.to_owned() }
-}
-
-/// Whether the answer comes from outside; the others are known before anything is rendered, or never will be.
-fn is_outside(query: &Query) -> bool {
-    !matches!(query.source.as_str(), "env" | "time" | "interfaces")
-}
-
-fn unix_nanoseconds() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
 }
