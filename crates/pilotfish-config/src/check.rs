@@ -8,16 +8,28 @@ use crate::config::Telemetry;
 use crate::reader::{Place, Reader};
 use crate::service::Draft;
 use crate::suggest::nearest;
+use crate::templates::TemplateDraft;
 
 /// Complains about everything that contradicts itself.
-pub(crate) fn all(reader: &mut Reader, jobs: &[Draft], watches: &[(Watch, Place)], telemetry: Option<&Telemetry>) {
+pub(crate) fn all(
+    reader: &mut Reader,
+    jobs: &[Draft],
+    watches: &[(Watch, Place)],
+    templates: &[TemplateDraft],
+    telemetry: Option<&Telemetry>,
+) {
     unique(reader, "job", jobs.iter().map(|draft| (draft.job.name.as_str(), &draft.place)));
     unique(reader, "watch", watches.iter().map(|(watch, place)| (watch.name.as_str(), place)));
+    unique(reader, "template", templates.iter().map(|draft| (draft.template.name.as_str(), &draft.place)));
+    one_writer(reader, templates);
     one_main(reader, jobs);
     let problems = reader.problems.len();
     for draft in jobs {
-        references(reader, draft, jobs, watches);
+        references(reader, draft, jobs, watches, templates);
         measured(reader, draft, telemetry);
+    }
+    for draft in templates {
+        notified(reader, draft, jobs);
     }
     // A reference to nothing also keeps jobs from starting; one error about it is enough.
     if reader.problems.len() == problems {
@@ -33,6 +45,31 @@ fn unique<'n>(reader: &mut Reader, kind: &str, names: impl Iterator<Item = (&'n 
                 .problem(place, format!("there is already a {kind} `{name}` (line {first}); names must be unique")),
             None => drop(seen.insert(name, place.at.line)),
         }
+    }
+}
+
+fn one_writer(reader: &mut Reader, templates: &[TemplateDraft]) {
+    let mut seen = BTreeMap::new();
+    for draft in templates {
+        let destination = draft.template.destination.as_str();
+        match seen.get(destination) {
+            Some(first) if !destination.is_empty() => {
+                reader.problem(&draft.place, format!("the template of line {first} writes to {destination} already"))
+            }
+            _ => drop(seen.insert(destination, draft.place.at.line)),
+        }
+    }
+}
+
+/// The job that a template tells must have a process.
+fn notified(reader: &mut Reader, draft: &TemplateDraft, jobs: &[Draft]) {
+    for notify in &draft.template.notify {
+        let message = match jobs.iter().find(|other| other.job.name == notify.job) {
+            Some(other) if other.job.process.is_some() => continue,
+            Some(_) => format!("job `{}` has no process that could be told; give it `exec`", notify.job),
+            None => unknown("job", &notify.job, jobs.iter().map(|other| other.job.name.as_str())),
+        };
+        reader.problem(&draft.notify_place, message);
     }
 }
 
@@ -56,7 +93,13 @@ fn occurrences(job: &Job) -> impl Iterator<Item = &Occurrence> {
     triggers.iter().chain(&job.after).chain(held)
 }
 
-fn references(reader: &mut Reader, draft: &Draft, jobs: &[Draft], watches: &[(Watch, Place)]) {
+fn references(
+    reader: &mut Reader,
+    draft: &Draft,
+    jobs: &[Draft],
+    watches: &[(Watch, Place)],
+    templates: &[TemplateDraft],
+) {
     for occurrence in occurrences(&draft.job) {
         let message = match occurrence {
             Occurrence::Job(name, event) => match jobs.iter().find(|other| other.job.name == *name) {
@@ -66,7 +109,11 @@ fn references(reader: &mut Reader, draft: &Draft, jobs: &[Draft], watches: &[(Wa
             Occurrence::Watch(name, _) if !watches.iter().any(|(watch, _)| watch.name == *name) => {
                 Some(unknown("watch", name, watches.iter().map(|(watch, _)| watch.name.as_str())))
             }
+            Occurrence::TemplateChanged(name) if templates.iter().all(|other| other.template.name != *name) => {
+                Some(unknown("template", name, templates.iter().map(|other| other.template.name.as_str())))
+            }
             Occurrence::Watch(..)
+            | Occurrence::TemplateChanged(_)
             | Occurrence::Startup
             | Occurrence::Shutdown
             | Occurrence::EnterMaintenance
@@ -148,6 +195,7 @@ fn can_start(job: &Job, starts: &BTreeSet<&str>) -> bool {
         Occurrence::Job(_, JobOccurrence::TimedOut) => true,
         Occurrence::Job(name, _) => starts.contains(name.as_str()),
         Occurrence::Watch(..)
+        | Occurrence::TemplateChanged(_)
         | Occurrence::Startup
         | Occurrence::Shutdown
         | Occurrence::EnterMaintenance

@@ -21,6 +21,9 @@ pub struct Surroundings {
     pub command: Option<Vec<String>>,
 }
 
+/// How a file that the config names is read: its text, or why it cannot be read, in words for an error message.
+pub type ReadFile<'r> = dyn Fn(&str) -> Result<String, String> + 'r;
+
 /// A config and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {

@@ -4,21 +4,26 @@ use std::time::Duration;
 
 use pilotfish_supervisor::{HangupMeaning, SignalMeanings, Spec, User1Meaning};
 
-use crate::config::{Config, Surroundings};
+use crate::config::{Config, ReadFile, Surroundings};
 use crate::json5::Value;
 use crate::reader::{Field, Object, Place, Reader};
 use crate::render::render;
 use crate::service::{Context, Draft, address_variable};
 use crate::v2::{main_job, program_name};
 use crate::vocabulary::Vocabulary;
-use crate::{catalog, check, settings, stop_window, telemetry, v2, v3, when};
+use crate::{catalog, check, settings, stop_window, telemetry, templates, v2, v3, when};
 
 /// Reads a document; what is wrong with it is left in the reader, and the config is good only if nothing is.
-pub(crate) fn read(reader: &mut Reader, document: &Value, surroundings: &Surroundings) -> Option<Config> {
+pub(crate) fn read(
+    reader: &mut Reader,
+    document: &Value,
+    surroundings: &Surroundings,
+    read_file: &ReadFile<'_>,
+) -> Option<Config> {
     let vocabulary = Vocabulary::of(reader, document, surroundings.command.is_some())?;
     let field = Field { value: document, place: Place { at: document.at, path: String::new() } };
     let document = reader.as_object(&field, vocabulary.section())?;
-    let context = Context::new(surroundings);
+    let context = Context::new(surroundings, read_file);
     let catalog = catalog::read(reader, &document, &surroundings.env);
     let logging = settings::logging(reader, &document);
     let control = settings::control(reader, &document);
@@ -35,22 +40,29 @@ pub(crate) fn read(reader: &mut Reader, document: &Value, surroundings: &Surroun
             v2::Translation::untranslated(v3::jobs(reader, &context, &document, window), v3::watches(reader, &document))
         }
     };
+    let templates = templates::read(reader, &context, &document);
     let telemetry = telemetry::read(reader, &context, &document, vocabulary);
     let (telemetry, telemetry_job) = telemetry.unzip();
     let environment = environment(translation.jobs.iter().chain(&telemetry_job));
     let command = command(reader, &document, surroundings, &environment);
+    let templates = translation.add_commands(templates);
     match vocabulary {
         Vocabulary::V2 => translation.finish(reader, &document, command),
         Vocabulary::V3 => {
-            translation.jobs.extend(command.map(|argv| v3_main(&translation.jobs, argv, window, &document.place)));
+            let main = command.map(|argv| v3_main(&translation.jobs, argv, window, &document.place));
+            translation.jobs.extend(main);
+            let main = translation.jobs.iter().find(|draft| draft.job.main).map(|draft| draft.job.name.clone());
+            translation.hold_changes_back(main.as_deref());
             stop_window::limit_hooks(&mut translation.jobs, window);
         }
     }
     translation.jobs.extend(telemetry_job);
-    check::all(reader, &translation.jobs, &translation.watches, telemetry.as_ref());
+    check::all(reader, &translation.jobs, &translation.watches, &templates, telemetry.as_ref());
     let spec = Spec {
         jobs: translation.jobs.into_iter().map(|draft| draft.job).collect(),
         watches: translation.watches.into_iter().map(|(watch, _)| watch).collect(),
+        templates: templates.into_iter().map(|draft| draft.template).collect(),
+        once: false,
         stop_timeout,
         reload_timeout,
         signals,

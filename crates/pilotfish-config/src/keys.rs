@@ -1,5 +1,7 @@
 //! The one table of keys: the reader refuses what is not in it, suggestions come from it, and the JSON Schema is made of it.
 
+use crate::templates::SIGNAL_NAMES;
+
 /// What a key's value may be.
 #[derive(Clone, Copy)]
 pub(crate) enum Shape {
@@ -75,6 +77,7 @@ section! {
     "signals" Shape::Object(&SIGNALS), "What signals to the supervisor mean.";
     "jobs" Shape::List(&JOB), "What runs, is checked and advertised.";
     "watches" Shape::List(&WATCH), "What is watched in the catalog.";
+    "templates" Shape::List(&TEMPLATE), "Files that are rendered from what the catalog says, before anything is started and on every change.";
     "telemetry" Shape::Object(&TELEMETRY_V3), "The metrics endpoint.";
 }
 
@@ -94,6 +97,7 @@ section! {
     "backends" Shape::List(&BACKEND), "Services that are watched.";
     "tasks" Shape::List(&TASK), "Commands that run periodically.";
     "coprocesses" Shape::List(&COPROCESS), "Commands that run beside the application.";
+    "templates" Shape::List(&TEMPLATE), "Files that are rendered from what the catalog says, before anything is started and on every change.";
     "telemetry" Shape::Object(&TELEMETRY_V2), "The metrics endpoint.";
 }
 
@@ -193,7 +197,7 @@ section! {
 section! {
     /// What starts a job.
     WHEN = "when":
-    "source" Shape::Text, "A job, watch.<name>, SIGHUP or SIGUSR2.";
+    "source" Shape::Text, "A job, watch.<name>, template.<name>, SIGHUP or SIGUSR2.";
     "once" Shape::Text, "The event that starts it, the first time only.";
     "each" Shape::Text, "The event that starts it, every time.";
     "all" Shape::List(&TRIGGER), "All of these must occur.";
@@ -208,7 +212,7 @@ section! {
 section! {
     /// One of several triggers.
     TRIGGER = "when.all[]":
-    "source" Shape::Text, "A job, watch.<name>, SIGHUP or SIGUSR2.";
+    "source" Shape::Text, "A job, watch.<name>, template.<name>, SIGHUP or SIGUSR2.";
     "once" Shape::Text, "The event, the first time only.";
     "each" Shape::Text, "The event, every time.";
 }
@@ -223,7 +227,7 @@ section! {
 section! {
     /// What must have occurred before.
     AFTER = "when.after":
-    "source" Shape::Text, "A job, watch.<name>, SIGHUP or SIGUSR2.";
+    "source" Shape::Text, "A job, watch.<name>, template.<name>, SIGHUP or SIGUSR2.";
     "once" Shape::Text, "The event.";
 }
 
@@ -258,6 +262,36 @@ section! {
     "keyPrefix" Shape::Text, "All keys below a prefix instead of a service.";
     "dc" Shape::Text, "Another datacenter.";
     "interval" Shape::Duration, "How stale the view may get.";
+}
+
+section! {
+    /// A file that is rendered.
+    TEMPLATE = "template":
+    "name" Shape::Text, "Unique; jobs refer to it as template.<name>. Without it: the file's name.";
+    "source" Shape::Text, "The file that the template is read from, at the start and with every reload.";
+    "contents" Shape::Text, "The template itself, in place of source.";
+    "destination" Shape::Text, "The file that is written.";
+    "perms" Shape::Text, "Its mode in octal digits, as text. Without it: that of the file in place, else 0644.";
+    "user" Shape::Text, "Its owner, name or number. Without it: that of the file in place, else the supervisor's.";
+    "group" Shape::Text, "Its group, name or number. Without it: that of the file in place, else the supervisor's.";
+    "backup" Shape::Boolean, "The file that is replaced stays as <destination>.bak (false).";
+    "strict" Shape::Boolean, "A key that a map does not have is an error (false).";
+    "required" Shape::Boolean, "Nothing is started before the file was rendered once (true).";
+    "wait" Shape::Text, "MIN:MAX: a change is rendered when nothing has changed for MIN, at the latest after MAX.";
+    "splay" Shape::Duration, "A change is rendered after a random time up to this (0).";
+    "check" Shape::Command, "Must succeed before the new file replaces the old; {{.Path}} in it is the new file.";
+    "checkTimeout" Shape::Duration, "The check is killed and failed after this long (10 s).";
+    "command" Shape::Command, "Runs after each change, until it succeeds.";
+    "timeout" Shape::Duration, "The command is killed and failed after this long (30 s).";
+    "notify" Shape::Object(&NOTIFY), "What a change means for a job's running process.";
+}
+
+section! {
+    /// Who is told that a file has changed.
+    NOTIFY = "notify":
+    "job" Shape::Text, "The job.";
+    "signal" Shape::Word(&SIGNAL_NAMES), "Its processes get this signal, once it is healthy.";
+    "restart" Shape::Boolean, "It is stopped (by signal, if that is given) and started again (false).";
 }
 
 section! {

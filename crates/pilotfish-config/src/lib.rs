@@ -29,6 +29,7 @@ mod show;
 mod stop_window;
 mod suggest;
 mod telemetry;
+mod templates;
 mod timing;
 mod v2;
 mod v3;
@@ -37,7 +38,7 @@ mod when;
 
 pub use catalog::{CatalogAddress, CatalogSettings, CatalogTls, Scheme};
 pub use config::{
-    Config, Control, DEFAULT_CONTROL_SOCKET, Format, Level, Loaded, LogOutput, Logging, Metric, MetricKind,
+    Config, Control, DEFAULT_CONTROL_SOCKET, Format, Level, Loaded, LogOutput, Logging, Metric, MetricKind, ReadFile,
     Surroundings, TELEMETRY_JOB, Telemetry,
 };
 pub use duration::parse as parse_duration;

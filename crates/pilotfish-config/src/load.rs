@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Loaded, Surroundings};
+use crate::config::{Loaded, ReadFile, Surroundings};
 use crate::document;
 use crate::error::{Errors, Problem};
 use crate::json5::{self, Position, SyntaxError, Value};
 use crate::reader::Reader;
-use crate::render::{render, unset_variables};
+use crate::render::{render_document, unset_variables};
 
 /// The largest config in bytes, before and after rendering; a larger one is some other file.
 pub const MAX_CONFIG_BYTES: usize = 4 << 20;
@@ -36,7 +36,7 @@ pub fn rendered(text: &str, source_name: &str, surroundings: &Surroundings) -> R
     if text.len() > MAX_CONFIG_BYTES {
         return Err(too_large(text.len(), source_name));
     }
-    let rendered = render(text, &surroundings.env).map_err(|error| {
+    let rendered = render_document(text, &surroundings.env).map_err(|error| {
         Errors::one(source_name, Problem::new(error.at, "", format!("template: {}", error.message)))
     })?;
     if rendered.len() > MAX_CONFIG_BYTES {
@@ -45,13 +45,19 @@ pub fn rendered(text: &str, source_name: &str, surroundings: &Surroundings) -> R
     Ok(rendered)
 }
 
-/// Makes a checked config of a text, or says everything that is wrong with it. `source_name` is what errors call the text: its path.
-pub fn load(text: &str, source_name: &str, surroundings: &Surroundings) -> Result<Loaded, Errors> {
+/// Makes a checked config of a text, or says everything that is wrong with it. `source_name` is what errors call the text: its path;
+/// `read_file` reads the files that templates come from.
+pub fn load(
+    text: &str,
+    source_name: &str,
+    surroundings: &Surroundings,
+    read_file: &ReadFile<'_>,
+) -> Result<Loaded, Errors> {
     let rendered = rendered(text, source_name, surroundings)?;
     let unset = unset_variables(text, &surroundings.env);
     let mut reader = Reader::default();
     let config = match parse(&rendered, &mut reader) {
-        Ok(value) => document::read(&mut reader, &value, surroundings),
+        Ok(value) => document::read(&mut reader, &value, surroundings, read_file),
         Err(error) => {
             reader.problems.push(Problem::new(error.at, "", error.message));
             None

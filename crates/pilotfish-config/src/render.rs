@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pilotfish_supervisor::NEW_FILE;
+
 use crate::json5::Position;
 
 /// Why a text could not be rendered.
@@ -32,13 +34,23 @@ pub(crate) fn render(text: &str, env: &BTreeMap<String, String>) -> Result<Strin
     pilotfish_template::render_config("config", text, env).map(|output| output.text).map_err(error)
 }
 
+/// Renders a document. In it `{{.Path}}` is not a variable but stands for the path of a new file, in the check of a template, and stays.
+pub(crate) fn render_document(text: &str, env: &BTreeMap<String, String>) -> Result<String, TemplateError> {
+    let mut env = env.clone();
+    env.entry(PATH.to_owned()).or_insert_with(|| NEW_FILE.to_owned());
+    render(text, &env)
+}
+
+/// The name in [`NEW_FILE`].
+const PATH: &str = "Path";
+
 /// Variables that the template prints although they are not set, with the place of the first use.
 pub(crate) fn unset_variables(text: &str, env: &BTreeMap<String, String>) -> BTreeMap<String, Position> {
     let mut unset = BTreeMap::new();
     let mut asked = BTreeSet::new();
     for (content, offset) in actions(text) {
         match printed(content) {
-            Some(name) if !env.contains_key(name) => {
+            Some(name) if name != PATH && !env.contains_key(name) => {
                 unset.entry(name.to_string()).or_insert_with(|| Position::of(text, offset));
             }
             Some(_) => {}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pilotfish_supervisor::{Backoff, Health, Job, OnFailure, Restarts, Service, Start};
 
-use crate::config::Surroundings;
+use crate::config::{ReadFile, Surroundings};
 use crate::interfaces::{self, Interface, InterfaceSpec};
 use crate::reader::{Object, Place, Reader};
 use crate::when;
@@ -53,14 +53,16 @@ pub(crate) fn job(name: String) -> Job {
 /// The surroundings, prepared for looking addresses up.
 pub(crate) struct Context<'s> {
     pub(crate) surroundings: &'s Surroundings,
+    /// Reads a file as text, or says why it cannot.
+    pub(crate) read_file: &'s ReadFile<'s>,
     interfaces: Vec<Interface>,
 }
 
 impl<'s> Context<'s> {
-    pub(crate) fn new(surroundings: &'s Surroundings) -> Context<'s> {
+    pub(crate) fn new(surroundings: &'s Surroundings, read_file: &'s ReadFile<'s>) -> Context<'s> {
         let mut interfaces = surroundings.interfaces.clone();
         interfaces::sort(&mut interfaces);
-        Context { surroundings, interfaces }
+        Context { surroundings, read_file, interfaces }
     }
 
     /// The address that `interfaces` of an object choose.
@@ -151,9 +153,10 @@ pub(crate) fn check_name(reader: &mut Reader, place: &Place, name: &str) {
     }
 }
 
-/// Whether events can tell a job of this name from a watch, and a log can show it.
+/// Whether events can tell a job of this name from a watch or a template, and a log can show it.
 pub(crate) fn is_job_name(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with("watch.") && !name.chars().any(char::is_control)
+    let is_other = |prefix| name.starts_with(prefix);
+    !name.is_empty() && !is_other("watch.") && !is_other("template.") && !name.chars().any(char::is_control)
 }
 
 /// `^[a-z][a-zA-Z0-9\-]+$`, as in ContainerPilot.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pilotfish_supervisor::{
-    Check, HangupMeaning, Health, Job, Occurrence, OnFailure, Output, Process, Quantifier, Restarts, Service,
-    ServiceStatus, Start, Times, User1Meaning, Watch, WatchTarget,
+    Check, HangupMeaning, Health, Job, Notify, Occurrence, OnFailure, Output, Process, Quantifier, Reaction, Restarts,
+    Service, ServiceStatus, Start, Template, Times, User1Meaning, Wait, Watch, WatchTarget,
 };
 
 use crate::catalog::{CatalogSettings, Scheme};
@@ -14,6 +14,7 @@ use crate::duration;
 use crate::print::Node;
 use crate::reader::UNLIMITED;
 use crate::secret::{MASK, is_secret_name, mask};
+use crate::templates::signal_name;
 use crate::when::{GLOBAL_EVENTS, JOB_EVENTS, SIGNALS, WATCH_EVENTS};
 
 type Members = Vec<(&'static str, Node)>;
@@ -32,6 +33,7 @@ pub fn show(config: &Config, env: &BTreeMap<String, String>) -> String {
     let is_telemetry = |job: &&Job| config.telemetry.is_some() && job.name == TELEMETRY_JOB;
     document
         .push(("jobs", Node::List(config.spec.jobs.iter().filter(|job| !is_telemetry(job)).map(job_node).collect())));
+    document.push(("templates", Node::List(config.spec.templates.iter().map(template_node).collect())));
     document.push(("watches", Node::List(config.spec.watches.iter().map(watch_node).collect())));
     if let Some(telemetry) = &config.telemetry {
         document.push(("telemetry", telemetry_node(telemetry, config.spec.jobs.iter().find(is_telemetry))));
@@ -218,6 +220,9 @@ fn trigger_members(occurrence: &Occurrence, times: &'static str) -> Members {
         Occurrence::Watch(watch, event) => {
             vec![("source", Node::text(format!("watch.{watch}"))), (times, Node::text(name(&WATCH_EVENTS, event)))]
         }
+        Occurrence::TemplateChanged(template) => {
+            vec![("source", Node::text(format!("template.{template}"))), (times, Node::text("changed"))]
+        }
         Occurrence::Hangup | Occurrence::User2 => {
             let signal = name(&SIGNALS, occurrence);
             vec![("source", Node::text(signal)), (times, Node::text(signal))]
@@ -277,6 +282,40 @@ fn watch_node(watch: &Watch) -> Node {
     }
     node.extend(watch.datacenter.as_ref().map(|datacenter| ("dc", Node::text(datacenter))));
     node.push(("interval", time(watch.interval)));
+    Node::map(node)
+}
+
+fn template_node(template: &Template) -> Node {
+    let mut node: Members = vec![("name", Node::text(&template.name))];
+    node.push(match &template.source {
+        Some(source) => ("source", Node::text(source)),
+        None => ("contents", Node::text(&template.text)),
+    });
+    node.push(("destination", Node::text(&template.destination)));
+    node.extend(template.perms.map(|perms| ("perms", Node::text(format!("{perms:04o}")))));
+    let texts = [("user", &template.user), ("group", &template.group)];
+    node.extend(texts.into_iter().filter_map(|(key, text)| text.as_ref().map(|text| (key, Node::text(text)))));
+    node.push(("backup", Node::Boolean(template.backup)));
+    node.push(("strict", Node::Boolean(template.strict)));
+    node.push(("required", Node::Boolean(template.required)));
+    let wait = |wait: &Wait| format!("{}:{}", duration::show(wait.min), duration::show(wait.max));
+    node.extend(template.wait.as_ref().map(|times| ("wait", Node::text(wait(times)))));
+    node.push(("splay", time(template.splay)));
+    if let Some(check) = &template.check {
+        node.push(("check", Node::texts(&check.process.argv)));
+        node.push(("checkTimeout", time(check.timeout)));
+    }
+    // The command is a job of its own by now.
+    for Notify { job, reaction } in &template.notify {
+        let mut notify: Members = vec![("job", Node::text(job))];
+        let (signal, restart) = match reaction {
+            Reaction::Signal(signal) => (Some(*signal), false),
+            Reaction::Restart { signal } => (*signal, true),
+        };
+        notify.extend(signal.map(|signal| ("signal", Node::text(signal_name(signal)))));
+        notify.push(("restart", Node::Boolean(restart)));
+        node.push(("notify", Node::map(notify)));
+    }
     Node::map(node)
 }
 

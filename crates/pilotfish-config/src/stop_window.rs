@@ -46,6 +46,7 @@ fn is_end(trigger: &Occurrence, jobs: &[Draft]) -> bool {
         }
         Occurrence::Job(..)
         | Occurrence::Watch(..)
+        | Occurrence::TemplateChanged(_)
         | Occurrence::Startup
         | Occurrence::EnterMaintenance
         | Occurrence::ExitMaintenance

@@ -21,6 +21,7 @@ use pilotfish_supervisor::{
 
 use crate::reader::{Object, Place, Reader};
 use crate::service::{Context, Draft, check_name, is_job_name, job};
+use crate::templates::TemplateDraft;
 use crate::timing::{self, MIN_TIMEOUT};
 use crate::{duration, telemetry, when};
 
@@ -102,6 +103,19 @@ impl Translation {
             }
             (None, _) => {}
         }
+    }
+
+    /// Adds the jobs that commands of templates are; returns the templates.
+    pub(crate) fn add_commands(&mut self, mut templates: Vec<TemplateDraft>) -> Vec<TemplateDraft> {
+        self.names.extend(self.jobs.iter().map(|draft| draft.job.name.clone()));
+        for command in templates.iter_mut().filter_map(|draft| draft.command.take()) {
+            let mut draft = command;
+            draft.job.name = self.unique(&draft.job.name);
+            draft.job.after = self.gate.clone();
+            self.changes.push(self.jobs.len());
+            self.jobs.push(draft);
+        }
+        templates
     }
 
     fn condition(&self) -> Condition {
@@ -201,8 +215,9 @@ impl Translation {
 
     /// Makes `onChange` wait for the main application, and then for the services to be healthy: most handlers signal it, and a signal that
     /// arrives before its handler is installed kills. An application that is not healthy without its backends gets them after one lifetime.
-    fn hold_changes_back(&mut self, main: Option<&str>) {
-        let services = || self.jobs.iter().filter_map(|draft| draft.job.service.as_ref());
+    pub(crate) fn hold_changes_back(&mut self, main: Option<&str>) {
+        let checked = || self.jobs.iter().filter(|draft| draft.job.health.is_some());
+        let services = || checked().filter_map(|draft| draft.job.service.as_ref());
         let until: Vec<_> =
             services().map(|service| Occurrence::Job(service.name.clone(), JobOccurrence::Healthy)).collect();
         let hold_back = services().map(|service| service.ttl).max().map(|at_most| HoldBack { until, at_most });

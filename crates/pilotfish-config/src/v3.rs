@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pilotfish_supervisor::{
-    Backoff, Check, Health, Job, OnFailure, Output, Process, Restarts, ServiceStatus, Start, Times, Watch, WatchTarget,
+    Backoff, Check, Health, Job, Occurrence, OnFailure, Output, Process, Restarts, ServiceStatus, Start, Times, Watch,
+    WatchTarget,
 };
 
 use crate::reader::{Limit, Object, Place, Reader};
@@ -148,6 +149,8 @@ fn contradictions(reader: &mut Reader, object: &Object<'_>, job: &Job) {
     }
     let goes_on = matches!((&job.start, job.restarts), (Start::At(_), _) | (Start::Every(_), Restarts::Unlimited));
     match job.on_failure {
+        // A handler that is tried again runs for the last state as well: changes meanwhile are coalesced into that.
+        OnFailure::Restart if follows_a_state(&job.start) => {}
         OnFailure::Restart => {
             let message = format!(
                 "`restart` is not for a job that {repeats}: {again} starts it again, and restarts beside that could pile up without end"
@@ -160,6 +163,12 @@ fn contradictions(reader: &mut Reader, object: &Object<'_>, job: &Job) {
         }
         OnFailure::Exit | OnFailure::Ignore => {}
     }
+}
+
+/// Whether only changes of watches and templates start it.
+fn follows_a_state(start: &Start) -> bool {
+    let is_state = |trigger: &Occurrence| matches!(trigger, Occurrence::Watch(..) | Occurrence::TemplateChanged(_));
+    matches!(start, Start::On(condition) if condition.triggers.iter().all(is_state))
 }
 
 /// Reads `health`; a check runs as the job does.

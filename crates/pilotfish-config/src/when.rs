@@ -181,6 +181,10 @@ fn occurrence(source: Option<&str>, event: Option<&str>, keys: &[&str]) -> Resul
             })
         }
         Some(source) if GLOBAL.contains(&source) && global.is_some() => global.ok_or_else(String::new),
+        Some(source) if source.starts_with("template.") => match event {
+            "changed" => Ok(Occurrence::TemplateChanged(source["template.".len()..].into())),
+            _ => Err(unknown_event(event, vec!["changed"])),
+        },
         Some(source) => match source.strip_prefix("watch.") {
             Some(watch) => WATCH_EVENTS
                 .iter()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::Call;
 use crate::read::Read;
 use crate::wire::null_is_empty;
-use crate::{Answer, Client, Error};
+use crate::{AgentService, Answer, Client, Error};
 
 /// A node of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -30,6 +30,9 @@ pub struct CatalogNode {
     #[serde(default, deserialize_with = "null_is_empty")]
     pub tagged_addresses: BTreeMap<String, String>,
 }
+
+/// A node, and the services on it by their identities.
+pub type NodeWithServices = (CatalogNode, Vec<AgentService>);
 
 /// An instance of a service in the catalog, whatever its health.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -139,6 +142,18 @@ impl Client {
         self.call(read.apply(Call::get("/v1/catalog/nodes"), self.datacenter())).await?.read(|nodes| nodes)
     }
 
+    /// A node and the services on it; nothing when there is no such node.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn catalog_node(&self, name: &str, read: &Read) -> Result<Answer<Option<NodeWithServices>>, Error> {
+        let call = Call::get("/v1/catalog/node/").push(name);
+        self.call(read.apply(call, self.datacenter())).await?.read(|found: Option<WireNode>| {
+            let services = |wire: WireNode| (wire.node, wire.services.into_values().collect());
+            found.map(services)
+        })
+    }
+
     /// Names of all services, with all tags that their instances carry.
     ///
     /// # Errors
@@ -157,6 +172,14 @@ impl Client {
         let call = Call::get("/v1/catalog/service/").push(name);
         self.call(read.apply(call, self.datacenter())).await?.read(|instances| instances)
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireNode {
+    node: CatalogNode,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    services: BTreeMap<String, AgentService>,
 }
 
 #[derive(Serialize)]

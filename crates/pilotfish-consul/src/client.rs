@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::call::{Call, Reply};
 use crate::connection::{Connection, Failure};
+use crate::elements::Sink;
 use crate::endpoints::{Endpoint, Endpoints, expand, known_records, unresolved};
 use crate::error::judge;
 use crate::pool::Pool;
@@ -94,9 +95,14 @@ impl Client {
 
     /// Carries out one call within its deadline: on the preferred server, and on the others where that can do no harm.
     pub(crate) async fn call(&self, call: Call) -> Result<Reply, Error> {
+        self.call_into(call, None).await
+    }
+
+    /// The same; the body goes into the sink if there is one and the status is 200, else into the reply.
+    pub(crate) async fn call_into(&self, call: Call, sink: Option<&mut dyn Sink>) -> Result<Reply, Error> {
         let after = self.shared.deadline + call.hold;
         let mut asked = None;
-        let outcome = timeout_at(Instant::now() + after, self.call_with_token(&call, &mut asked)).await;
+        let outcome = timeout_at(Instant::now() + after, self.call_with_token(&call, sink, &mut asked)).await;
         outcome.unwrap_or_else(|_| {
             let address = asked.as_ref().map_or_else(|| "any address".to_owned(), Endpoint::to_string);
             if let Some(endpoint) = &asked {
@@ -108,12 +114,17 @@ impl Client {
     }
 
     /// A token that was refused is tried once more if the token file holds another one by now.
-    async fn call_with_token(&self, call: &Call, asked: &mut Option<Endpoint>) -> Result<Reply, Error> {
+    async fn call_with_token(
+        &self,
+        call: &Call,
+        mut sink: Option<&mut dyn Sink>,
+        asked: &mut Option<Endpoint>,
+    ) -> Result<Reply, Error> {
         let token = self.shared.token.current()?;
-        match self.ask_around(call, token.as_ref(), asked).await {
+        match self.ask_around(call, token.as_ref(), reborrow(&mut sink), asked).await {
             Err(Error::Denied { .. }) if self.shared.token.changed_since(token.as_ref()) => {
                 let token = self.shared.token.current()?;
-                self.ask_around(call, token.as_ref(), asked).await
+                self.ask_around(call, token.as_ref(), sink, asked).await
             }
             outcome => outcome,
         }
@@ -123,11 +134,12 @@ impl Client {
         &self,
         call: &Call,
         token: Option<&Secret>,
+        mut sink: Option<&mut dyn Sink>,
         asked: &mut Option<Endpoint>,
     ) -> Result<Reply, Error> {
         if let Some(endpoint) = &self.pin {
             *asked = Some(endpoint.clone());
-            return self.ask(endpoint, call, token).await;
+            return self.ask(endpoint, call, token, sink).await;
         }
         let (list, start) = self.servers().await?;
         let mut failures: Vec<(usize, Error)> = Vec::new();
@@ -135,7 +147,7 @@ impl Client {
             let position = (start + offset) % list.len();
             let endpoint = &list[position];
             *asked = Some(endpoint.clone());
-            match self.ask(endpoint, call, token).await {
+            match self.ask(endpoint, call, token, reborrow(&mut sink)).await {
                 Ok(reply) => {
                     if !failures.is_empty() {
                         self.endpoints().answered(endpoint);
@@ -159,8 +171,14 @@ impl Client {
     }
 
     /// Asks one server, and judges what it says.
-    async fn ask(&self, endpoint: &Endpoint, call: &Call, token: Option<&Secret>) -> Result<Reply, Error> {
-        let reply = self.transfer(endpoint, call, token).await?;
+    async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call,
+        token: Option<&Secret>,
+        sink: Option<&mut dyn Sink>,
+    ) -> Result<Reply, Error> {
+        let reply = self.transfer(endpoint, call, token, sink).await?;
         let accepted = match reply.status {
             200..=299 => true,
             // Only Consul itself, with its index, may say that a key does not exist; a proxy's 404 says nothing about keys.
@@ -183,9 +201,15 @@ impl Client {
     ///
     /// A warm connection may have been closed by the server a moment ago, so its failure alone means nothing when the request
     /// can be repeated.
-    async fn transfer(&self, endpoint: &Endpoint, call: &Call, token: Option<&Secret>) -> Result<Reply, Error> {
+    async fn transfer(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call,
+        token: Option<&Secret>,
+        mut sink: Option<&mut dyn Sink>,
+    ) -> Result<Reply, Error> {
         while let Some(connection) = self.shared.pool.take(endpoint) {
-            match self.exchange(connection, endpoint, call, token).await {
+            match self.exchange(connection, endpoint, call, token, reborrow(&mut sink)).await {
                 Err(Failure::NotSent) => {}
                 Err(Failure::Lost(_)) if call.idempotent => {
                     self.shared.pool.forget(endpoint);
@@ -200,7 +224,7 @@ impl Client {
         })?;
         let lost = |error: hyper::Error| explain(endpoint, Failure::Lost(error.to_string()));
         let connection = Connection::new(stream).await.map_err(lost)?;
-        self.exchange(connection, endpoint, call, token).await.map_err(|failure| explain(endpoint, failure))
+        self.exchange(connection, endpoint, call, token, sink).await.map_err(|failure| explain(endpoint, failure))
     }
 
     async fn exchange(
@@ -209,9 +233,10 @@ impl Client {
         endpoint: &Endpoint,
         call: &Call,
         token: Option<&Secret>,
+        sink: Option<&mut dyn Sink>,
     ) -> Result<Reply, Failure> {
         let request = request(endpoint, call, token).map_err(Failure::Garbled)?;
-        let received = connection.exchange(request, call.response_limit).await?;
+        let received = connection.exchange(request, call.response_limit, sink).await?;
         self.shared.pool.put(endpoint, connection);
         let (status, headers, body) = (received.status, received.headers, received.body);
         Ok(Reply { status, headers, body, endpoint: endpoint.clone() })
@@ -246,6 +271,14 @@ impl Client {
             }
         }
         Ok(self.endpoints().snapshot())
+    }
+}
+
+/// Lends what is behind an option for one attempt of several.
+fn reborrow<'s>(sink: &'s mut Option<&mut dyn Sink>) -> Option<&'s mut dyn Sink> {
+    match sink {
+        Some(sink) => Some(&mut **sink),
+        None => None,
     }
 }
 

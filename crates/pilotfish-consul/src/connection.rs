@@ -14,6 +14,7 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
+use crate::elements::Sink;
 use crate::stream::Stream;
 
 /// Headers and body of an answer.
@@ -53,10 +54,15 @@ impl Connection {
         !self.ended && !self.sender.is_closed()
     }
 
-    /// Sends one request and reads the whole answer, of at most `limit` bytes.
-    pub(crate) async fn exchange(&mut self, request: Request<Full<Bytes>>, limit: usize) -> Result<Received, Failure> {
+    /// Sends one request and reads the whole answer, of at most `limit` bytes; into the sink if there is one and the status is 200.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        limit: usize,
+        sink: Option<&mut dyn Sink>,
+    ) -> Result<Received, Failure> {
         let Connection { sender, driver, ended } = self;
-        let mut exchange = pin!(exchange(sender, request, limit));
+        let mut exchange = pin!(exchange(sender, request, limit, sink));
         poll_fn(|cx| {
             if let Poll::Ready(outcome) = exchange.as_mut().poll(cx) {
                 return Poll::Ready(outcome);
@@ -75,6 +81,7 @@ async fn exchange(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     limit: usize,
+    sink: Option<&mut dyn Sink>,
 ) -> Result<Received, Failure> {
     if sender.ready().await.is_err() {
         return Err(Failure::NotSent);
@@ -93,21 +100,46 @@ async fn exchange(
         }
     };
     let (parts, body) = Response::into_parts(response);
-    let body = collect(body, limit).await?;
-    Ok(Received { status: parts.status.as_u16(), headers: parts.headers, body })
+    let status = parts.status.as_u16();
+    let body = match sink {
+        Some(sink) if status == 200 => pour(body, limit, sink).await.map(|()| Bytes::new())?,
+        Some(_) | None => collect(body, limit).await?,
+    };
+    Ok(Received { status, headers: parts.headers, body })
+}
+
+/// Passes the body on as it arrives.
+async fn pour(mut body: Incoming, limit: usize, sink: &mut dyn Sink) -> Result<(), Failure> {
+    sink.begin();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(cut_off)?.into_data() else { continue };
+        length += data.len();
+        if length > limit {
+            return Err(too_large(limit));
+        }
+        sink.take(&data).map_err(Failure::Garbled)?;
+    }
+    sink.end().map_err(Failure::Garbled)
+}
+
+fn too_large(limit: usize) -> Failure {
+    Failure::Garbled(format!("it is larger than {limit} bytes"))
+}
+
+fn cut_off(error: hyper::Error) -> Failure {
+    Failure::Garbled(format!("it was cut off: {}", chain(&error)))
 }
 
 async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
-    let too_large = || Failure::Garbled(format!("it is larger than {limit} bytes"));
     let expected = body.size_hint().lower();
     if expected > limit as u64 {
-        return Err(too_large());
+        return Err(too_large(limit));
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::Garbled(format!("it was cut off: {}", chain(&error))))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.map_err(cut_off)?.into_data() else { continue };
         match first.take() {
             // Most answers are one piece, which then needs no copy.
             None if rest.is_empty() => first = Some(data),
@@ -119,7 +151,7 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
             }
         }
         if rest.len().max(first.as_ref().map_or(0, Bytes::len)) > limit {
-            return Err(too_large());
+            return Err(too_large(limit));
         }
     }
     Ok(first.unwrap_or_else(|| rest.freeze()))

@@ -123,6 +123,17 @@ impl HealthQuery {
     pub fn passing(service: impl Into<String>) -> HealthQuery {
         HealthQuery { service: service.into(), passing: true, ..HealthQuery::default() }
     }
+
+    pub(crate) fn call(&self, read: &Read, datacenter: Option<&str>) -> Call {
+        let mut call = Call::get("/v1/health/service/").push(&self.service);
+        for tag in &self.tags {
+            call = call.query("tag", tag);
+        }
+        if self.passing {
+            call = call.query("passing", "");
+        }
+        read.apply(call, datacenter)
+    }
 }
 
 impl Client {
@@ -149,14 +160,7 @@ impl Client {
     }
 
     async fn instances(&self, query: &HealthQuery, read: &Read) -> Result<Answer<Vec<ServiceInstance>>, Error> {
-        let mut call = Call::get("/v1/health/service/").push(&query.service);
-        for tag in &query.tags {
-            call = call.query("tag", tag);
-        }
-        if query.passing {
-            call = call.query("passing", "");
-        }
-        let reply = self.call(read.apply(call, self.datacenter())).await?;
+        let reply = self.call(query.call(read, self.datacenter())).await?;
         reply.read(|entries: Vec<WireEntry>| entries.into_iter().map(ServiceInstance::from).collect())
     }
 

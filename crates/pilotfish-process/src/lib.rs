@@ -42,3 +42,4 @@ pub use lines::{LINE_LIMIT, Line, Stream};
 pub use output::Output;
 pub use processes::{Exit, Happening, Processes, Spawned};
 pub use sink::{Sink, Written};
+pub use user::owner;

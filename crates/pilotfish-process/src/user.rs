@@ -27,6 +27,18 @@ pub(crate) fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<
     Ok(if unchanged { None } else { Some(identity) })
 }
 
+/// The numbers of the user and the group that a file is given to; `None` for what is not named. A user's own group is not implied.
+///
+/// # Errors
+/// [`Error::Identity`] when one of them is unknown.
+pub fn owner(user: Option<&str>, group: Option<&str>) -> Result<(Option<u32>, Option<u32>), Error> {
+    if user.is_none() && group.is_none() {
+        return Ok((None, None));
+    }
+    let identity = look_up(&read("/etc/passwd"), &read("/etc/group"), user, group, (0, 0))?;
+    Ok((user.map(|_| identity.uid), group.map(|_| identity.gid)))
+}
+
 /// A missing file is an empty one: minimal images have neither, and numbers still work there.
 fn read(path: &str) -> String {
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()

@@ -36,6 +36,16 @@ impl Progress {
         }
     }
 
+    /// The time for which it waits does not begin before everything else does.
+    pub(crate) fn await_startup(&mut self) {
+        self.gives_up_at = None;
+    }
+
+    /// That time begins.
+    pub(crate) fn begin_waiting(&mut self, now: Time) {
+        self.gives_up_at = self.condition.timeout.map(|timeout| now.after(timeout));
+    }
+
     /// Takes note of an occurrence; true when the job is to start now.
     pub(crate) fn observe(&mut self, now: Time, occurrence: &Occurrence) -> bool {
         if self.spent {
@@ -123,7 +133,8 @@ impl Progress {
             | Occurrence::ExitMaintenance
             | Occurrence::Hangup
             | Occurrence::User2
-            | Occurrence::Watch(..) => None,
+            | Occurrence::Watch(..)
+            | Occurrence::TemplateChanged(_) => None,
         })
     }
 
@@ -180,6 +191,11 @@ impl History {
         self.0.retain(|earlier| !matches!(earlier, Occurrence::Job(job, _) if job == name));
     }
 
+    /// Forgets a template that exists no more, or is another one now.
+    pub(crate) fn forget_template(&mut self, name: &str) {
+        self.0.retain(|earlier| !matches!(earlier, Occurrence::TemplateChanged(template) if template == name));
+    }
+
     /// Forgets a watch that exists no more.
     pub(crate) fn forget_watch(&mut self, name: &str) {
         self.0.retain(|earlier| !matches!(earlier, Occurrence::Watch(watch, _) if watch == name));
@@ -189,7 +205,7 @@ impl History {
 /// States hold on until their opposite; moments (a signal) do not.
 fn holds_on(occurrence: &Occurrence) -> bool {
     match occurrence {
-        Occurrence::Startup | Occurrence::Job(..) | Occurrence::Watch(..) => true,
+        Occurrence::Startup | Occurrence::Job(..) | Occurrence::Watch(..) | Occurrence::TemplateChanged(_) => true,
         Occurrence::Shutdown
         | Occurrence::EnterMaintenance
         | Occurrence::ExitMaintenance

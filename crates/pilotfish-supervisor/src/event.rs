@@ -5,8 +5,11 @@ use core::time::Duration;
 
 use crate::{
     calendar::Calendar,
-    spec::{Check, Occurrence, Process, Service, ServiceStatus, Spec, Watch},
+    spec::{Check, Process, Service, ServiceStatus, Spec, Watch},
+    template::{RenderId, RenderOutcome},
 };
+
+pub use crate::notice::{Notice, StopReason};
 
 /// Names one execution of a process or probe; never used twice.
 pub type RunId = u64;
@@ -111,6 +114,40 @@ pub enum Event {
         watch: String,
         /// Why.
         reason: String,
+    },
+    /// A question of templates has an answer from a catalog with a leader.
+    FactAnswered {
+        /// The question.
+        fact: String,
+        /// It differs from the answer in force, or there was none.
+        changed: bool,
+        /// Something is gone that the answer in force still has.
+        loses: bool,
+        /// The catalog's index went backwards since the last answer, as in [`View`].
+        restarted: bool,
+    },
+    /// A question of templates got no answer that can be believed.
+    FactFailed {
+        /// The question.
+        fact: String,
+        /// Why.
+        reason: String,
+    },
+    /// A template was rendered, as far as that was possible.
+    Rendered {
+        /// Which rendering.
+        render: RenderId,
+        /// All questions to the outside that it asked, answered or not.
+        asked: Vec<String>,
+        /// What it came to.
+        outcome: RenderOutcome,
+    },
+    /// A new file is in place, or could not be put there.
+    Committed {
+        /// Which rendering.
+        render: RenderId,
+        /// Why not.
+        result: Result<(), String>,
     },
 }
 
@@ -250,6 +287,38 @@ pub enum Effect {
         /// The watch.
         watch: String,
     },
+    /// Begin to ask a question of templates. Answers: `FactAnswered` and `FactFailed`.
+    Follow {
+        /// The question.
+        fact: String,
+    },
+    /// Stop asking, and forget the answer.
+    Unfollow {
+        /// The question.
+        fact: String,
+    },
+    /// The last answer to a question is in force from now on.
+    TakeFact {
+        /// The question.
+        fact: String,
+    },
+    /// Render a template, and write what differs from the file in place beside that. Answer: `Rendered`.
+    Render {
+        /// Names it in every later event.
+        render: RenderId,
+        /// The template.
+        template: String,
+    },
+    /// Put a staged file in place. Answer: `Committed`.
+    Commit {
+        /// The rendering.
+        render: RenderId,
+    },
+    /// Remove a staged file.
+    Discard {
+        /// The rendering.
+        render: RenderId,
+    },
     /// Read, render and check the config again. Answer: `Loaded`.
     Load,
     /// Tell those who wait what became of their reload.
@@ -286,6 +355,8 @@ pub enum RunKind {
     Job,
     /// Its health check.
     Check,
+    /// The check of a template's new file; in place of the job stands the template.
+    TemplateCheck,
 }
 
 /// A request to the catalog.
@@ -373,178 +444,4 @@ pub struct Other {
     pub alive: bool,
     /// Of the two, we have to leave. The other one is told the opposite.
     pub senior: bool,
-}
-
-/// Something worth telling.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
-    /// An occurrence, as jobs saw it.
-    Occurred(Occurrence),
-    /// A process was started.
-    Started {
-        /// What it is for.
-        label: Label,
-        /// Its process id.
-        pid: u32,
-    },
-    /// A process could not be started.
-    NotStarted {
-        /// What it was for.
-        label: Label,
-        /// Why.
-        reason: String,
-    },
-    /// A process ended.
-    Ended {
-        /// What it was for.
-        label: Label,
-        /// Its process id, if it was started.
-        pid: Option<u32>,
-        /// How.
-        exit: Exit,
-        /// For how long it ran.
-        lasted: Duration,
-    },
-    /// A process was killed because it took too long.
-    TimedOut {
-        /// What it was for.
-        label: Label,
-        /// The limit it exceeded.
-        limit: Duration,
-    },
-    /// A process did not stop on SIGTERM and was killed.
-    KilledAfterGrace {
-        /// What it was for.
-        label: Label,
-    },
-    /// A process could not even be killed and is left behind.
-    Abandoned {
-        /// What it was for.
-        label: Label,
-    },
-    /// Processes that a run left behind were killed.
-    SurvivorsKilled {
-        /// What it was for.
-        label: Label,
-    },
-    /// A process will be started again.
-    Restarting {
-        /// The job.
-        job: String,
-        /// After this wait.
-        wait: Duration,
-    },
-    /// A periodic run was left out because the one before still runs.
-    Overrun {
-        /// The job.
-        job: String,
-    },
-    /// A health check failed.
-    CheckFailed {
-        /// The job.
-        job: String,
-        /// Why.
-        reason: String,
-        /// Within the start-up grace, so that it does not count.
-        in_grace: bool,
-    },
-    /// A service was registered, or the catalog confirms it after a failure.
-    Registered {
-        /// Its id.
-        service: String,
-        /// The agent's address.
-        address: String,
-    },
-    /// A service was removed from the catalog.
-    Deregistered {
-        /// Its id.
-        service: String,
-    },
-    /// The catalog lost a service; it is registered again.
-    RegistrationLost {
-        /// Its id.
-        service: String,
-    },
-    /// Another supervisor holds the place of a service, which is therefore not registered.
-    Contested {
-        /// Its id.
-        service: String,
-        /// The other one.
-        by: String,
-        /// It is no predecessor whose TTL will pass: it lives.
-        lasting: bool,
-    },
-    /// A registration that was left behind on another agent is removed.
-    TwinRemoved {
-        /// Its id.
-        service: String,
-        /// The other agent's address.
-        home: String,
-    },
-    /// A request to the catalog failed and will be repeated; told once for each reason in a row.
-    CatalogFailed {
-        /// The service's id.
-        service: String,
-        /// Why.
-        reason: String,
-    },
-    /// A watch has no believable answer and keeps its last view.
-    WatchFailed {
-        /// The watch.
-        watch: String,
-        /// Why.
-        reason: String,
-    },
-    /// A watch has answers again.
-    WatchRecovered {
-        /// The watch.
-        watch: String,
-    },
-    /// A restarted catalog shows less than before; the last view is kept for a while.
-    ViewHeld {
-        /// The watch.
-        watch: String,
-    },
-    /// A new config is in force.
-    Reloaded {
-        /// Jobs and watches that were touched.
-        touched: Vec<String>,
-    },
-    /// A new config was refused; the old one stays in force.
-    ReloadRefused {
-        /// Why.
-        reason: String,
-    },
-    /// A new config was taken back.
-    RolledBack {
-        /// Why.
-        reason: String,
-    },
-    /// A changed command of the main application takes effect at the next start only.
-    MainUnchanged {
-        /// The job.
-        job: String,
-    },
-    /// The supervisor stops everything.
-    StopBegun {
-        /// Why.
-        reason: StopReason,
-    },
-    /// Maintenance began or ended.
-    Maintenance(bool),
-}
-
-/// Why the supervisor stops.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// SIGTERM or SIGINT.
-    Signal,
-    /// The main application is complete.
-    MainComplete(String),
-    /// A job with `onFailure: exit` failed.
-    JobFailed(String),
-    /// Another supervisor lives that has registered this service.
-    Contested(String),
-    /// Nothing is left to run.
-    AllComplete,
 }

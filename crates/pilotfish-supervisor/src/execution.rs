@@ -63,13 +63,18 @@ impl Execution {
 
     /// Asks the process to end, once; a grace of zero kills at once.
     pub(crate) fn terminate(&mut self, out: &mut Output, grace: Duration) {
+        self.ask_to_end(out, None, grace);
+    }
+
+    /// The same with another signal than SIGTERM.
+    pub(crate) fn ask_to_end(&mut self, out: &mut Output, signal: Option<i32>, grace: Duration) {
         if self.ending != Ending::NotAsked {
             return;
         }
         if grace.is_zero() {
             return self.kill(out);
         }
-        out.push(Effect::Signal { run: self.run, signal: SIGTERM });
+        out.push(Effect::Signal { run: self.run, signal: signal.unwrap_or(SIGTERM) });
         self.ending = Ending::Terminating { kill_at: out.now.after(grace) };
     }
 

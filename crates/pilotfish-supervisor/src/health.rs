@@ -226,6 +226,11 @@ impl Checking {
         })
     }
 
+    /// It has been healthy since it began.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.passed
+    }
+
     fn pace(&self) -> Duration {
         if self.passed { self.spec.interval } else { self.spec.interval.min(FIRST_CHECKS) }
     }

@@ -8,6 +8,7 @@
 //!    '-- without a process: Advertising instead of Running
 //! ```
 
+mod reaction;
 mod redefine;
 
 use alloc::{string::String, vec::Vec};
@@ -24,6 +25,7 @@ use crate::{
     stopping::Ending,
     time::Time,
 };
+use reaction::WaitingSignal;
 
 /// What a job is doing.
 #[derive(Clone, Debug)]
@@ -61,6 +63,7 @@ pub(crate) struct Job {
     gate: Option<Occurrence>,
     due_early: bool,
     restarts_left: Restarts,
+    short_runs_in_row: u32,
     failures_in_row: u32,
     pub(crate) checking: Option<Checking>,
     pub(crate) registration: Option<Registration>,
@@ -69,6 +72,9 @@ pub(crate) struct Job {
     pub(crate) engaged: bool,
     /// It is neither asked for its health nor advertised.
     maintenance: bool,
+    /// Its process ends to be started again, because a file has changed that it reads.
+    restart_asked: bool,
+    waiting_signal: Option<WaitingSignal>,
     pub(crate) last_exit: Option<Exit>,
     pub(crate) runs: u64,
     pub(crate) restarts: u64,
@@ -99,12 +105,15 @@ impl Job {
             gate: spec.after.clone(),
             due_early: false,
             restarts_left: spec.restarts,
+            short_runs_in_row: 0,
             failures_in_row: 0,
             checking: spec.health.clone().map(Checking::new),
             registration: spec.service.clone().map(Registration::new),
             ending: Ending::No,
             engaged: false,
             maintenance: false,
+            restart_asked: false,
+            waiting_signal: None,
             last_exit: None,
             runs: 0,
             restarts: 0,
@@ -120,6 +129,20 @@ impl Job {
 
     pub(crate) fn occurrence(&self, what: JobOccurrence) -> Occurrence {
         Occurrence::Job(self.spec.name.clone(), what)
+    }
+
+    /// Its condition's timeout is counted from the startup.
+    pub(crate) fn await_startup(&mut self) {
+        if let Some(progress) = &mut self.progress {
+            progress.await_startup();
+        }
+    }
+
+    /// The startup is there.
+    pub(crate) fn begin_waiting(&mut self, now: Time) {
+        if let Some(progress) = &mut self.progress {
+            progress.begin_waiting(now);
+        }
     }
 
     /// Takes note of something that happened; starts if that is what it waits for.
@@ -146,7 +169,7 @@ impl Job {
     /// A job that its own events start again is restarted, and backs off as such.
     fn waits_after_itself(&mut self, out: &mut Output, occurrence: &Occurrence) -> bool {
         let own = matches!(occurrence, Occurrence::Job(job, _) if *job == self.spec.name);
-        let wait = self.restart_wait();
+        let wait = self.restart_wait(self.short_runs_in_row);
         let waits = own && !wait.is_zero() && !self.ending.is_asked() && matches!(self.activity, Activity::Idle);
         if waits {
             out.notice(Notice::Restarting { job: self.spec.name.clone(), wait });
@@ -286,8 +309,9 @@ impl Job {
             checking.pause(out);
         }
         let lasted = out.now.since(execution.started);
-        self.failures_in_row =
-            if lasted >= self.spec.backoff.reset_after { 0 } else { self.failures_in_row.saturating_add(1) };
+        let long = lasted >= self.spec.backoff.reset_after;
+        self.short_runs_in_row = if long { 0 } else { self.short_runs_in_row.saturating_add(1) };
+        self.failures_in_row = if long || exit.is_success() { 0 } else { self.failures_in_row.saturating_add(1) };
         out.publish(self.occurrence(match exit.is_success() {
             true => JobOccurrence::ExitSuccess,
             false => JobOccurrence::ExitFailed,
@@ -311,6 +335,12 @@ impl Job {
             let speaks = !exit.is_success() && self.spec.on_failure == OnFailure::Exit && self.is_stop_hook();
             return if speaks { Consequence::StopContainer } else { Consequence::None };
         }
+        if core::mem::take(&mut self.restart_asked) {
+            self.restarts += 1;
+            out.notice(Notice::Restarting { job: self.spec.name.clone(), wait: Duration::ZERO });
+            self.begin(out);
+            return Consequence::None;
+        }
         if !matches!(self.spec.start, Start::On(_)) {
             if self.restarts_left == Restarts::Limited(0) && !matches!(self.spec.start, Start::At(_)) {
                 return self.complete(exit);
@@ -319,12 +349,12 @@ impl Job {
         }
         let failed = !exit.is_success();
         if failed && self.spec.on_failure == OnFailure::Restart {
-            self.restart(out);
+            self.restart(out, self.failures_in_row);
         } else if self.restarts_left != Restarts::Limited(0) {
             if let Restarts::Limited(left) = &mut self.restarts_left {
                 *left -= 1;
             }
-            self.restart(out);
+            self.restart(out, self.short_runs_in_row);
         } else if failed && self.spec.on_failure == OnFailure::Exit {
             return self.complete(exit);
         } else if self.pending {
@@ -335,9 +365,9 @@ impl Job {
         Consequence::None
     }
 
-    fn restart(&mut self, out: &mut Output) {
+    fn restart(&mut self, out: &mut Output, in_row: u32) {
         self.restarts += 1;
-        let wait = self.restart_wait();
+        let wait = self.restart_wait(in_row);
         out.notice(Notice::Restarting { job: self.spec.name.clone(), wait });
         if wait.is_zero() {
             self.begin(out);
@@ -347,8 +377,8 @@ impl Job {
     }
 
     /// The first restart after a run that lasted is immediate; each further one in a row waits twice as long.
-    fn restart_wait(&self) -> Duration {
-        match self.failures_in_row {
+    fn restart_wait(&self, in_row: u32) -> Duration {
+        match in_row {
             0 | 1 => Duration::ZERO,
             row => self.spec.backoff.initial.saturating_mul(1 << (row - 2).min(31)).min(self.spec.backoff.max),
         }
@@ -383,6 +413,7 @@ impl Job {
         }
         self.condition_time_passed(out);
         self.period_passed(out);
+        self.send_waiting_signal(out);
         if let Some(checking) = &mut self.checking
             && let Some(finding) = checking.time_passed(out, &self.spec.name)
         {
@@ -451,7 +482,8 @@ impl Job {
         let checking = self.checking.as_ref().and_then(Checking::deadline);
         let registration = self.registration.as_ref().and_then(Registration::deadline);
         let ending = self.ending.deadline().filter(|at| *at > now);
-        [activity, progress, period, checking, registration, ending].into_iter().flatten().min()
+        let signal = self.waiting_signal_deadline();
+        [activity, progress, period, checking, registration, ending, signal].into_iter().flatten().min()
     }
 
     /// The health check has found something.
@@ -461,6 +493,7 @@ impl Job {
             return;
         }
         let healthy = finding.is_ok();
+        self.send_waiting_signal(out);
         out.publish(self.occurrence(if healthy { JobOccurrence::Healthy } else { JobOccurrence::Unhealthy }));
         if let Some(registration) = self.advertised() {
             match healthy {
@@ -517,6 +550,7 @@ impl Job {
                 Occurrence::Job(source, JobOccurrence::Healthy | JobOccurrence::Started) => Some(source.as_str()),
                 Occurrence::Job(..)
                 | Occurrence::Watch(..)
+                | Occurrence::TemplateChanged(_)
                 | Occurrence::Startup
                 | Occurrence::Shutdown
                 | Occurrence::EnterMaintenance
@@ -530,6 +564,11 @@ impl Job {
     /// Its process was asked for, and nobody has said yet that it started.
     pub(crate) fn is_unconfirmed(&self) -> bool {
         matches!(&self.activity, Activity::Running(execution) if execution.pid.is_none())
+    }
+
+    /// It neither runs nor is about to.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.activity, Activity::Idle) && !self.pending
     }
 
     /// It does something: the telemetry's own service, which neither runs nor asks anything, does not keep a container alive.

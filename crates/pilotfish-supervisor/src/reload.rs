@@ -15,6 +15,7 @@ use crate::{
     spec::{self, Check, JobOccurrence, Occurrence, Spec},
     stopping,
     supervisor::Supervisor,
+    templating::Templating,
     time::Time,
     watching::Watching,
 };
@@ -153,19 +154,10 @@ impl Supervisor {
     /// Whether the trial has its verdict; true if anything moved.
     pub(crate) fn judge_reload(&mut self) -> bool {
         let Some(trial) = &self.reload.trial else { return false };
-        let failed = trial.awaited.iter().find(|awaited| {
-            let is_over = |job: &Job| job.ending.is_ended() && job.replacement.is_none() && !job.removed;
-            self.jobs.iter().any(|job| job.name() == awaited.job && is_over(job))
-        });
-        let owing: Vec<&Awaited> = trial.awaited.iter().filter(|awaited| self.owes(awaited)).collect();
-        let verdict = match (failed, owing.first()) {
-            (Some(awaited), _) => Err(format!("job {} ended before it was {}", awaited.job, adjective(awaited.proof))),
-            (None, None) => Ok(()),
-            (None, Some(first)) if trial.deadline <= self.out.now => {
-                let names: Vec<&str> = owing.iter().map(|awaited| awaited.job.as_str()).collect();
-                Err(format!("not {} in time: {}", adjective(first.proof), names.join(", ")))
-            }
-            (None, Some(_)) => return false,
+        let verdict = match (self.verdict_of_jobs(trial), self.verdict_of_templates(trial)) {
+            (Some(Err(reason)), _) | (_, Some(Err(reason))) => Err(reason),
+            (Some(Ok(())), Some(Ok(()))) => Ok(()),
+            (None, _) | (_, None) => return false,
         };
         match verdict {
             Ok(()) => {
@@ -176,6 +168,43 @@ impl Supervisor {
             Err(reason) => self.roll_back(reason),
         }
         true
+    }
+
+    fn verdict_of_jobs(&self, trial: &Trial) -> Option<Result<(), String>> {
+        let failed = trial.awaited.iter().find(|awaited| {
+            let is_over = |job: &Job| job.ending.is_ended() && job.replacement.is_none() && !job.removed;
+            self.jobs.iter().any(|job| job.name() == awaited.job && is_over(job))
+        });
+        let owing: Vec<&Awaited> = trial.awaited.iter().filter(|awaited| self.owes(awaited)).collect();
+        match (failed, owing.first()) {
+            (Some(awaited), _) => {
+                Some(Err(format!("job {} ended before it was {}", awaited.job, adjective(awaited.proof))))
+            }
+            (None, None) => Some(Ok(())),
+            (None, Some(first)) if trial.deadline <= self.out.now => {
+                let names: Vec<&str> = owing.iter().map(|awaited| awaited.job.as_str()).collect();
+                Some(Err(format!("not {} in time: {}", adjective(first.proof), names.join(", "))))
+            }
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// A touched template must be in place. Before the startup nothing depends on it yet, and the startup itself waits for it.
+    fn verdict_of_templates(&self, trial: &Trial) -> Option<Result<(), String>> {
+        let touched = |template: &&Templating| trial.touched.contains(&format!("template.{}", template.spec.name));
+        let mut owing = self.templates.iter().filter(touched).filter(|template| template.in_place.is_none());
+        let complaint = |template: &Templating| {
+            Some(Err(format!("template {}: {}", template.spec.name, template.obstacle(&self.facts))))
+        };
+        if self.held.is_some() {
+            return Some(Ok(()));
+        }
+        match (owing.clone().find(|template| template.failing.is_some()), owing.next()) {
+            (Some(failing), _) => complaint(failing),
+            (None, Some(first)) if trial.deadline <= self.out.now => complaint(first),
+            (None, Some(_)) => None,
+            (None, None) => Some(Ok(())),
+        }
     }
 
     /// Puts the specification before the trial in force again.
@@ -198,6 +227,7 @@ impl Supervisor {
     fn put_in_force(&mut self, spec: Spec) -> Vec<String> {
         let mut touched = Vec::new();
         self.change_watches(&spec, &mut touched);
+        self.change_templates(&spec, &mut touched);
         let places: BTreeMap<String, usize> =
             spec.jobs.iter().enumerate().map(|(place, job)| (job.name.clone(), place)).collect();
         for index in 0..self.jobs.len() {
@@ -272,6 +302,9 @@ impl Supervisor {
             self.let_go(left);
         }
         job.set_maintenance(&mut self.out, self.maintenance);
+        if self.held.is_some() {
+            job.await_startup();
+        }
         job.catch_up(&mut self.out, self.history.iter());
         job
     }

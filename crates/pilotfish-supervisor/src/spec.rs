@@ -5,7 +5,7 @@
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
-use crate::calendar::Calendar;
+use crate::{calendar::Calendar, template::Template};
 
 /// Everything one supervisor looks after.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +14,10 @@ pub struct Spec {
     pub jobs: Vec<Job>,
     /// The watches, in the order of the document; names are unique.
     pub watches: Vec<Watch>,
+    /// The templates, in the order of the document; names and destinations are unique.
+    pub templates: Vec<Template>,
+    /// Everything stops when each template was rendered once and what followed from that has ended.
+    pub once: bool,
     /// Time between SIGTERM and SIGKILL of a job that is stopped; zero kills at once.
     pub stop_timeout: Duration,
     /// How long a reload waits for changed jobs to become healthy before it rolls back.
@@ -185,6 +189,8 @@ pub enum Occurrence {
     Job(String, JobOccurrence),
     /// Something happened to the named watch.
     Watch(String, WatchOccurrence),
+    /// The file of the named template has changed.
+    TemplateChanged(String),
 }
 
 /// What can happen to a job.

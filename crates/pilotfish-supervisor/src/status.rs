@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::{
     event::{Exit, Member, StopReason},
+    facts::Fact,
     health::HealthStatus,
     job::{Activity, Job},
     registration::Registration,
@@ -25,6 +26,12 @@ pub struct Status {
     pub jobs: Vec<JobStatus>,
     /// The watches, in the order of the config.
     pub watches: Vec<WatchStatus>,
+    /// The templates, in the order of the config.
+    pub templates: Vec<TemplateStatus>,
+    /// What templates ask, in alphabetical order.
+    pub facts: Vec<FactStatus>,
+    /// Nothing has been started yet: required files are not there.
+    pub startup_held: bool,
 }
 
 /// The state of one job.
@@ -97,6 +104,53 @@ pub struct WatchStatus {
     pub failing: Option<String>,
 }
 
+/// The state of one template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateStatus {
+    /// Its name.
+    pub name: String,
+    /// The file.
+    pub destination: String,
+    /// What it does.
+    pub state: TemplateState,
+    /// Why the file is not there yet, or is not what it is to be.
+    pub obstacle: Option<String>,
+    /// How long ago the file was last rendered with success.
+    pub rendered: Option<Duration>,
+    /// How old the oldest answer is that it stands on, if it has answers to all it asks.
+    pub age: Option<Duration>,
+    /// How often it was rendered.
+    pub renders: u64,
+    /// How often the file changed.
+    pub changes: u64,
+}
+
+/// What a template does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplateState {
+    /// The file is what it is to be.
+    InPlace,
+    /// Something changed, and it will be rendered.
+    Due,
+    /// It is rendered, checked or put in place.
+    Rendering,
+    /// Answers are missing.
+    Waiting,
+    /// It could not be rendered or put in place; the file stays as it is.
+    Failing,
+}
+
+/// The state of one question of templates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactStatus {
+    /// The question.
+    pub name: String,
+    /// How long ago the catalog confirmed the answer in force, if there is one.
+    pub age: Option<Duration>,
+    /// Why there is no newer answer.
+    pub failing: Option<String>,
+}
+
 impl Supervisor {
     /// The state of everything, `now`.
     pub fn status(&self, now: Time) -> Status {
@@ -105,6 +159,9 @@ impl Supervisor {
             stopping: self.shutdown.as_ref().map(|shutdown| shutdown.reason.clone()),
             jobs: self.jobs.iter().map(|job| job_status(job, now)).collect(),
             watches: self.watches.iter().map(|watching| watch_status(watching, now)).collect(),
+            templates: self.templates.iter().map(|template| template.status(&self.facts, now)).collect(),
+            facts: self.facts.iter().map(|(name, fact)| fact_status(name, fact, now)).collect(),
+            startup_held: self.held.is_some(),
         }
     }
 }
@@ -164,4 +221,8 @@ fn watch_status(watching: &Watching, now: Time) -> WatchStatus {
         age: watching.confirmed.map(|at| now.since(at)),
         failing: watching.failing.clone(),
     }
+}
+
+fn fact_status(name: &str, fact: &Fact, now: Time) -> FactStatus {
+    FactStatus { name: name.into(), age: fact.confirmed.map(|at| now.since(at)), failing: fact.failing.clone() }
 }

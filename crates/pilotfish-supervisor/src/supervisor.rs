@@ -5,12 +5,15 @@ use alloc::{string::String, vec::Vec};
 use crate::{
     condition::History,
     event::{CallId, CallOutcome, Effect, Event, Exit, Notice, RunId, RunKind, Signal, StopReason, Ticket},
+    facts::Facts,
     job::{Activity, Consequence, Job},
     output::Output,
     registration::Registration,
     reload::Reload,
-    spec::{HangupMeaning, Occurrence, OnFailure, Spec, User1Meaning},
+    spec::{HangupMeaning, Occurrence, OnFailure, Spec, User1Meaning, Watch},
+    startup::Held,
     stopping::{self, Shutdown},
+    templating::Templating,
     time::Time,
     watching::Watching,
 };
@@ -27,6 +30,11 @@ pub struct Supervisor {
     pub(crate) spec: Spec,
     pub(crate) jobs: Vec<Job>,
     pub(crate) watches: Vec<Watching>,
+    pub(crate) templates: Vec<Templating>,
+    /// What the templates ask.
+    pub(crate) facts: Facts,
+    /// The startup has not come yet.
+    pub(crate) held: Option<Held>,
     pub(crate) history: History,
     pub(crate) maintenance: bool,
     pub(crate) shutdown: Option<Shutdown>,
@@ -34,7 +42,7 @@ pub struct Supervisor {
     /// Registrations of jobs that exist no more, until the catalog has let them go.
     pub(crate) leaving: Vec<Registration>,
     pub(crate) out: Output,
-    booted: bool,
+    pub(crate) booted: bool,
     finished: bool,
 }
 
@@ -44,6 +52,9 @@ impl Supervisor {
         Supervisor {
             jobs: Vec::new(),
             watches: Vec::new(),
+            templates: Vec::new(),
+            facts: Facts::default(),
+            held: None,
             history: History::default(),
             maintenance: false,
             shutdown: None,
@@ -75,7 +86,9 @@ impl Supervisor {
         let jobs = self.jobs.iter().filter_map(|job| job.deadline(self.out.now));
         let watches = self.watches.iter().filter_map(Watching::deadline);
         let leaving = self.leaving.iter().filter_map(Registration::deadline);
-        jobs.chain(watches).chain(leaving).chain(self.reload.deadline()).min()
+        let templates = self.templates.iter().filter_map(Templating::deadline).chain(self.facts.deadline());
+        let rest = templates.chain(self.startup_deadline()).chain(self.reload.deadline());
+        jobs.chain(watches).chain(leaving).chain(rest).min()
     }
 
     /// The specification in force.
@@ -117,29 +130,25 @@ impl Supervisor {
                     watching.failed(&mut self.out, reason);
                 }
             }
+            Event::FactAnswered { fact, changed, loses, restarted } => {
+                self.fact_answered(&fact, changed, loses, restarted);
+            }
+            Event::FactFailed { fact, reason } => self.facts.failed(&mut self.out, &fact, reason),
+            Event::Rendered { render, asked, outcome } => self.rendered(render, asked, outcome),
+            Event::Committed { render, result } => self.committed(render, &result),
         }
     }
 
-    fn boot(&mut self) {
-        if self.booted {
-            return;
-        }
-        self.booted = true;
-        let now = self.out.now;
-        self.jobs = self.spec.jobs.iter().map(|job| Job::new(job.clone(), now)).collect();
-        for job in &mut self.jobs {
-            job.set_maintenance(&mut self.out, self.maintenance);
-        }
-        self.watches = self.spec.watches.iter().map(|watch| Watching::new(watch.clone())).collect();
-        for watch in &self.spec.watches {
-            self.out.push(Effect::Watch(watch.clone()));
-        }
-        self.out.publish(Occurrence::Startup);
+    pub(crate) fn watch(&mut self, watch: Watch) {
+        self.out.push(Effect::Watch(watch.clone()));
+        self.watches.push(Watching::new(watch));
     }
 
-    /// The job that a run belongs to, and what the run is to it.
+    /// The job or template that a run belongs to, and what the run is to it.
     fn owner(&self, run: RunId) -> Option<(usize, RunKind)> {
-        self.jobs.iter().enumerate().find_map(|(index, job)| job.owns(run).map(|kind| (index, kind)))
+        let of_jobs = || self.jobs.iter().enumerate().find_map(|(index, job)| job.owns(run).map(|kind| (index, kind)));
+        let of_templates = || self.templates.iter().position(|template| template.owns(run));
+        of_jobs().or_else(|| of_templates().map(|index| (index, RunKind::TemplateCheck)))
     }
 
     fn spawned(&mut self, run: RunId, pid: u32) {
@@ -151,6 +160,7 @@ impl Supervisor {
                     checking.spawned(pid);
                 }
             }
+            RunKind::TemplateCheck => self.templates[index].check_spawned(pid),
         }
     }
 
@@ -165,6 +175,7 @@ impl Supervisor {
                 let finding = self.jobs[index].checking.as_mut().and_then(|checking| checking.not_spawned(reason));
                 self.found(index, finding);
             }
+            RunKind::TemplateCheck => self.templates[index].check_not_spawned(&mut self.out, reason),
         }
     }
 
@@ -180,6 +191,7 @@ impl Supervisor {
                 let finding = checking.and_then(|checking| checking.exited(&mut self.out, exit, survivors));
                 self.found(index, finding);
             }
+            RunKind::TemplateCheck => self.templates[index].check_exited(&mut self.out, exit, survivors),
         }
     }
 
@@ -195,6 +207,7 @@ impl Supervisor {
                 let finding = checking.and_then(|checking| checking.vacated(&mut self.out));
                 self.found(index, finding);
             }
+            RunKind::TemplateCheck => self.templates[index].check_vacated(&mut self.out),
         }
     }
 
@@ -211,7 +224,7 @@ impl Supervisor {
     }
 
     fn calendar_due(&mut self, name: &str) {
-        if let Some(job) = self.jobs.iter_mut().find(|job| job.name() == name) {
+        if let Some(job) = self.jobs.iter_mut().find(|job| job.name() == name && self.held.is_none()) {
             job.period(&mut self.out);
         }
     }
@@ -297,6 +310,8 @@ impl Supervisor {
         }
         self.suspect();
         self.listen();
+        self.templates_time_passed();
+        self.startup_time_passed();
     }
 
     /// What the end of a job's process means for everything.
@@ -325,22 +340,29 @@ impl Supervisor {
         for watching in self.watches.drain(..) {
             self.out.effects.push(Effect::Unwatch { watch: watching.spec.name });
         }
+        self.stop_templates();
         self.shutdown = Some(Shutdown::new(reason, code, &self.jobs));
         for job in &mut self.jobs {
             job.replacement = None;
             stopping::request(&mut self.out, job, self.spec.stop_timeout);
         }
-        self.out.publish(Occurrence::Shutdown);
+        // Where nothing was started there is nothing that a hook could follow.
+        if self.held.take().is_none() {
+            self.out.publish(Occurrence::Shutdown);
+        }
     }
 
     /// Lets what happened have its consequences, until nothing moves any more.
     fn settle(&mut self) {
         loop {
             while let Some(occurrence) = self.out.bus.pop_front() {
-                self.occurred(&occurrence);
+                if !self.keep_for_startup(&occurrence) {
+                    self.occurred(&occurrence);
+                }
             }
             // The stop begins before its reason has ended, so that what follows that end belongs to the stop.
-            let moved = self.stop_when_complete()
+            let moved = self.start_up()
+                || self.stop_when_complete()
                 || self.stop_when_contested()
                 || stopping::advance(&mut self.out, &self.spec, &mut self.jobs, &mut self.shutdown)
                 || self.replace_ended()
@@ -388,6 +410,18 @@ impl Supervisor {
             let name = main.spec.name.clone();
             self.stop(StopReason::MainComplete(name), None);
             return true;
+        }
+        if self.spec.once {
+            if let Some(failed) = self.templates.iter().find(|template| template.failing.is_some()) {
+                let name = failed.spec.name.clone();
+                self.stop(StopReason::TemplateFailed(name), Some(1));
+                return true;
+            }
+            let done = |template: &Templating| template.in_place.is_some() && template.is_at_rest();
+            if self.held.is_none() && self.templates.iter().all(done) && self.jobs.iter().all(Job::is_at_rest) {
+                self.stop(StopReason::AllComplete, None);
+                return true;
+            }
         }
         // A job that has followed another's end and still runs is work like any other.
         let counts = |job: &&Job| job.is_work() && (!job.is_stop_hook() || !matches!(job.activity, Activity::Idle));

@@ -9,6 +9,7 @@ mod logging;
 mod metrics;
 mod probe;
 mod supervise;
+mod templates;
 
 use std::{io::Write as _, process::ExitCode};
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod claim;
+mod desk;
 mod jobs;
 mod life;
 mod model;
@@ -10,4 +11,5 @@ mod random;
 mod reload;
 mod specs;
 mod stop;
+mod templates;
 mod watches;

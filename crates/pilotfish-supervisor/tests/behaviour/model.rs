@@ -8,6 +8,8 @@ use std::{
 
 use pilotfish_supervisor::*;
 
+use crate::desk::Desk;
+
 /// How a process of the model behaves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Script {
@@ -72,6 +74,8 @@ pub(crate) struct World {
     pub(crate) others: Vec<Other>,
     pub(crate) latency: Duration,
     pub(crate) next_config: Option<Result<Spec, String>>,
+    /// Facts and files.
+    pub(crate) desk: Desk,
     /// What happened, one word a line; tests read this.
     pub(crate) story: Vec<(Duration, String)>,
     pub(crate) effects: Vec<Effect>,
@@ -105,6 +109,7 @@ impl World {
             others: Vec::new(),
             latency: Duration::from_millis(2),
             next_config: None,
+            desk: Desk::new(),
             story: Vec::new(),
             effects: Vec::new(),
             finished: None,
@@ -136,6 +141,12 @@ impl World {
         let before = self.finished;
         let effects = self.supervisor.step(self.now, event);
         assert!(before.is_none() || effects.is_empty(), "effects after the end: {effects:?}");
+        // A new config is in force before anything is done for it.
+        let reloads =
+            |effect: &Effect| matches!(effect, Effect::Notice(Notice::Reloaded { .. } | Notice::RolledBack { .. }));
+        if effects.iter().any(reloads) {
+            self.desk.reloaded();
+        }
         for effect in effects {
             self.perform(&effect);
             self.effects.push(effect);
@@ -186,7 +197,8 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, event: Event) {
+    pub(crate) fn deliver(&mut self, event: Event) {
+        self.desk.delivered(&event);
         if let Event::Exited { run, survivors, .. } = &event {
             match self.living.get_mut(run) {
                 Some(living) if living.leader => living.leader = false,
@@ -255,6 +267,16 @@ impl World {
             Effect::Unwatch { watch } => self.tell(format!("unwatch {watch}")),
             Effect::ReopenLog => self.tell("reopen log".into()),
             Effect::Guard { .. } | Effect::Unguard { .. } => {}
+            Effect::Follow { .. }
+            | Effect::Unfollow { .. }
+            | Effect::TakeFact { .. }
+            | Effect::Render { .. }
+            | Effect::Commit { .. }
+            | Effect::Discard { .. } => {
+                if let Some((after, event)) = self.desk.perform(effect, self.supervisor.spec()) {
+                    self.later(after, event);
+                }
+            }
         }
     }
 
@@ -268,6 +290,7 @@ impl World {
             let twice = self.living.values().any(|living| living.label == *label);
             assert!(!twice, "two instances of {} at a time\n{}", label.job, self.told());
             assert!(!self.stopping || hook, "{} started during the stop\n{}", label.job, self.told());
+            assert!(self.desk.started, "{} started before the startup\n{}", label.job, self.told());
             self.spawned += 1;
             self.tell(format!("start {}", label.job));
         }
@@ -374,6 +397,8 @@ impl World {
             }
             Notice::Occurred(Occurrence::Job(job, what)) => self.tell(format!("{job} {what:?}")),
             Notice::Occurred(Occurrence::Watch(watch, what)) => self.tell(format!("watch.{watch} {what:?}")),
+            Notice::Occurred(Occurrence::TemplateChanged(name)) => self.tell(format!("template.{name} changed")),
+            Notice::Occurred(Occurrence::Startup) => self.start_up(),
             Notice::Occurred(other) => self.tell(format!("{other:?}")),
             Notice::StopBegun { .. } => {
                 assert!(!self.stopping, "the stop began twice");
@@ -381,6 +406,13 @@ impl World {
                 self.tell("stop".into());
             }
             Notice::RolledBack { reason } => self.tell(format!("rolled back: {reason}")),
+            Notice::TemplateWritten { template, .. } => self.tell(format!("written {template}")),
+            Notice::TemplateFailed { template, reason } => self.tell(format!("failed {template}: {reason}")),
+            Notice::StartupHeld { templates } => {
+                let each: Vec<_> = templates.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+                self.tell(format!("held back by {}", each.join("; ")));
+            }
+            Notice::FactHeld { fact } => self.tell(format!("held {fact}")),
             Notice::MainUnchanged { .. } => self.tell("main unchanged".into()),
             Notice::SurvivorsKilled { label } => self.tell(format!("survivors of {}", label.job)),
             Notice::Overrun { job } => self.tell(format!("overrun {job}")),
@@ -408,8 +440,21 @@ impl World {
             | Notice::WatchRecovered { .. }
             | Notice::Reloaded { .. }
             | Notice::ReloadRefused { .. }
+            | Notice::TemplateUnchanged { .. }
+            | Notice::FactFailed { .. }
+            | Notice::FactRecovered { .. }
             | Notice::Maintenance(_) => {}
         }
+    }
+
+    /// Nothing may start before the required files are there.
+    fn start_up(&mut self) {
+        self.desk.started = true;
+        for template in self.supervisor.spec().templates.iter().filter(|template| template.required) {
+            let there = self.desk.files.contains_key(&template.destination);
+            assert!(there, "startup without {}\n{}", template.destination, self.told());
+        }
+        self.tell("Startup".into());
     }
 
     // Faults, and their end.
@@ -435,10 +480,27 @@ impl World {
         self.deliver(Event::Exited { run, exit, survivors });
     }
 
+    /// Questions are answered, files are written, and checks pass.
+    pub(crate) fn heal_desk(&mut self) {
+        self.checks.clear();
+        for event in self.desk.heal() {
+            self.later(Duration::ZERO, event);
+        }
+        // What is asked first now is answered, too.
+        for fact in ["a", "b"] {
+            self.desk.answers.entry(fact.into()).or_insert(1);
+        }
+    }
+
+    /// When something happens next.
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.queue.keys().next().map(|(at, _)| *at).into_iter().chain(self.supervisor.deadline()).min()
+    }
+
     /// From now on processes obey, the catalog answers and everything open is answered.
     pub(crate) fn heal(&mut self) {
+        self.heal_desk();
         self.scripts.clear();
-        self.checks.clear();
         self.catalog = Catalog::Up;
         self.others.clear();
         self.latency = Duration::from_millis(2);
@@ -479,6 +541,18 @@ impl World {
         };
         let view = View { members: members.iter().map(member).collect(), restarted };
         self.event(Event::Viewed { watch: watch.to_string(), view, agent: self.agent.to_string() });
+    }
+
+    /// A question has another answer.
+    pub(crate) fn fact(&mut self, name: &str, version: u64) {
+        self.fact_of(name, version, false, false);
+    }
+
+    pub(crate) fn fact_of(&mut self, name: &str, version: u64, loses: bool, restarted: bool) {
+        self.desk.answers.insert(name.into(), version);
+        if let Some(event) = self.desk.answered(name, loses, restarted) {
+            self.event(event);
+        }
     }
 
     pub(crate) fn told(&self) -> String {

@@ -4,7 +4,7 @@
 use pilotfish_supervisor::*;
 use proptest::{prelude::*, test_runner::RngSeed};
 
-use crate::{model::*, specs::*};
+use crate::{desk::Disk, model::*, specs::*};
 
 /// How long a stop may take, in model time, once nothing misbehaves: hooks of random specifications are limited to 30 s.
 const STOP_LIMIT: core::time::Duration = secs(120);
@@ -21,9 +21,32 @@ enum Move {
     View(&'static [&'static str]),
     Missing,
     Taken,
+    Fact {
+        loses: bool,
+        restarted: bool,
+    },
+    Disk,
+    /// The questions, the checks or the templates themselves misbehave.
+    Break(usize),
+}
+
+/// Another answer to what templates ask, and everything that can go wrong with them.
+fn template_moves() -> Vec<Move> {
+    let facts = [(false, false), (true, false), (true, true)];
+    let facts = facts.map(|(loses, restarted)| Move::Fact { loses, restarted });
+    facts.into_iter().chain([Move::Disk]).chain((0..3).map(Move::Break)).collect()
 }
 
 fn moves(world: &World) -> Vec<Move> {
+    if !world.supervisor.spec().templates.is_empty() {
+        let mut moves = template_moves();
+        moves.extend([Move::Stop, Move::Reload]);
+        for index in 0..world.alive().len() {
+            moves.extend([Move::Exit(index, Exit::Code(0), false), Move::Exit(index, Exit::Code(1), true)]);
+        }
+        moves.extend(world.next().map(|_| Move::Wait));
+        return moves;
+    }
     let mut moves = vec![
         Move::Stop,
         Move::Hangup,
@@ -40,7 +63,7 @@ fn moves(world: &World) -> Vec<Move> {
     for index in 0..world.open_calls().len() {
         moves.extend((0..6).map(|outcome| Move::Answer(index, outcome)));
     }
-    moves.extend(world.supervisor.deadline().map(|_| Move::Wait));
+    moves.extend(world.next().map(|_| Move::Wait));
     moves
 }
 
@@ -67,8 +90,8 @@ fn make(world: &mut World, step: Move, other: &Spec) {
             );
         }
         Move::Wait => {
-            if let Some(deadline) = world.supervisor.deadline() {
-                world.run_until(deadline);
+            if let Some(next) = world.next() {
+                world.run_until(next);
             }
         }
         Move::Stop => world.term(),
@@ -83,14 +106,55 @@ fn make(world: &mut World, step: Move, other: &Spec) {
             world.event(Event::MaintenanceRequested(on));
         }
         Move::View(members) => world.view("db", members),
+        Move::Fact { loses, restarted } => {
+            let version = world.desk.answers.get("a").map_or(1, |version| version + 1);
+            world.fact_of("a", version, loses, restarted);
+        }
+        Move::Disk => {
+            world.desk.disk = match world.desk.disk {
+                Disk::Good => Disk::Hangs,
+                Disk::Hangs => Disk::Full,
+                Disk::Full => Disk::Good,
+            };
+        }
+        Move::Break(0) => world.event(Event::FactFailed { fact: "a".into(), reason: "no leader".into() }),
+        Move::Break(1) => drop(world.checks.insert("conf".into(), Script::task(5, 1))),
+        Move::Break(_) => drop(world.desk.broken.insert("conf".into())),
         Move::Missing => world.event(Event::ServiceMissing { service: "web".into() }),
         Move::Taken => world.event(Event::ServiceTaken { service: "web".into(), by: "rival".into() }),
     }
     world.run(0);
 }
 
+/// Whatever happened: when nothing misbehaves any more, every file is what its template and the last answers say.
+fn must_settle(world: &mut World) {
+    if world.finished.is_some() || world.supervisor.spec().templates.is_empty() {
+        return;
+    }
+    world.heal_desk();
+    // The longest retry, and the longest check before it.
+    world.run(65_000);
+    let status = world.supervisor.status(world.now);
+    if world.finished.is_some() || status.stopping.is_some() {
+        return;
+    }
+    assert!(!status.startup_held, "{status:?}\n{}", world.told());
+    for template in &world.supervisor.spec().templates {
+        let (_, missing, text) = world.desk.text(template);
+        assert_eq!(missing, [""; 0]);
+        assert_eq!(world.desk.files.get(&template.destination), Some(&text), "{status:?}\n{}", world.told());
+    }
+    let asked: std::collections::BTreeSet<String> =
+        world.supervisor.spec().templates.iter().flat_map(|template| world.desk.text(template).0).collect();
+    assert!(world.desk.followed.keys().eq(&asked), "{:?} against {asked:?}", world.desk.followed);
+    for (fact, (in_force, last)) in &world.desk.followed {
+        assert_eq!(in_force, last, "{fact}\n{}", world.told());
+    }
+}
+
 /// Whatever happened: when nothing misbehaves any more, a stop ends, and everybody who waits has an answer.
 fn must_end(mut world: World) {
+    must_settle(&mut world);
     if world.finished.is_none() {
         world.heal();
         world.term();
@@ -155,6 +219,34 @@ fn all_short_histories_of_two_jobs_that_need_one_another() {
     explored(vec![advertised("web"), client.clone()], vec![client], 4);
 }
 
+fn templates_explored(conf: Template, other: Option<Template>, depth: usize) {
+    let jobs = || vec![job("app"), each("command", rendered("conf"))];
+    let spec_of = |template: Option<Template>| {
+        let mut jobs = jobs();
+        jobs.truncate(if template.is_some() { 2 } else { 1 });
+        Spec { templates: template.into_iter().collect(), ..spec(jobs) }
+    };
+    let mut world = World::new(spec_of(Some(conf)));
+    world.desk.asks.insert("conf".into(), (vec!["a"], Some("b")));
+    world.desk.answers.insert("b".into(), 1);
+    world.scripts.insert("command".into(), Script::task(20, 0));
+    world.event(Event::Booted);
+    world.run(0);
+    explore(&world, &spec_of(other), depth);
+}
+
+#[test]
+fn all_short_histories_of_a_template_with_a_check_that_a_reload_changes() {
+    let conf = judged(template("conf"));
+    templates_explored(conf.clone(), Some(Template { text: "new".into(), ..conf }), 3);
+}
+
+#[test]
+fn all_short_histories_of_a_template_that_a_reload_removes() {
+    let wait = Some(Wait { min: secs(1), max: secs(2) });
+    templates_explored(Template { wait, required: false, ..template("conf") }, None, 3);
+}
+
 fn hook_on_stop() -> Job {
     once("bye", Occurrence::Shutdown)
 }
@@ -182,6 +274,7 @@ fn random_trigger(choices: &mut Choices<'_>) -> Occurrence {
         4 => Occurrence::Shutdown,
         5 => Occurrence::Hangup,
         6 => changed("db"),
+        7 => rendered("conf"),
         other => of(name, [ExitFailed, ExitSuccess, Healthy, Started, Stopped, Stopping, Unhealthy][other % 7]),
     }
 }
@@ -213,7 +306,20 @@ fn random_spec(choices: &mut Choices<'_>) -> Spec {
     let count = 1 + choices.below(4);
     let mut jobs: Vec<Job> = NAMES[..count].iter().map(|name| random_job(name, choices)).collect();
     jobs[0].main = choices.flag();
-    Spec { watches: if choices.flag() { vec![watch("db")] } else { vec![] }, ..spec(jobs) }
+    let mut templates = vec![judged(template("conf")), Template { required: false, ..template("other") }];
+    templates.truncate(choices.below(3));
+    for template in &mut templates {
+        template.text = format!("text {}", choices.below(3));
+        template.splay = secs(choices.below(3) as u64);
+        template.wait = choices.flag().then(|| Wait { min: secs(1), max: secs(3) });
+        template.notify = match choices.below(4) {
+            0 => vec![Notify { job: NAMES[0].into(), reaction: Reaction::Restart { signal: None } }],
+            1 => vec![Notify { job: NAMES[0].into(), reaction: Reaction::Signal(1) }],
+            _ => vec![],
+        };
+    }
+    let watches = if choices.flag() { vec![watch("db")] } else { vec![] };
+    Spec { watches, templates, once: choices.below(8) == 7, ..spec(jobs) }
 }
 
 fn random_script(choices: &mut Choices<'_>) -> Script {
@@ -244,7 +350,12 @@ fn nonsense(world: &mut World, choices: &mut Choices<'_>) {
 }
 
 fn random_step(world: &mut World, choices: &mut Choices<'_>) {
-    match choices.below(12) {
+    match choices.below(15) {
+        12 | 13 => {
+            let moves = template_moves();
+            make(world, moves[choices.below(moves.len())], &Spec::default());
+        }
+        14 => drop(world.checks.remove("conf")),
         0..3 => world.run(choices.below(256) as u64 * 20),
         3 => {
             let script = random_script(choices);
@@ -284,6 +395,8 @@ proptest! {
     fn random_histories_break_nothing_and_end(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut choices = Choices(bytes.iter());
         let mut world = World::new(random_spec(&mut choices));
+        world.desk.asks.insert("conf".into(), (vec!["a"], Some("b")));
+        world.desk.asks.insert("other".into(), (vec!["b", "a"], None));
         for name in NAMES {
             world.scripts.insert(name.into(), random_script(&mut choices));
         }

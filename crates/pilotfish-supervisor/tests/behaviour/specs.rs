@@ -116,3 +116,19 @@ pub(crate) fn v2() -> Vec<Job> {
     let post_stop = Job { on_failure: OnFailure::Exit, ..once("poststop", of("main", JobOccurrence::Stopped)) };
     vec![pre_start, coprocess, main, pre_stop, post_stop]
 }
+
+/// A file that is rendered before anything starts.
+pub(crate) fn template(name: &str) -> Template {
+    let (name, destination) = (name.to_string(), format!("/etc/{name}"));
+    Template { text: format!("text of {name}"), name, destination, required: true, ..Template::default() }
+}
+
+pub(crate) fn rendered(template: &str) -> Occurrence {
+    Occurrence::TemplateChanged(template.into())
+}
+
+pub(crate) fn judged(template: Template) -> Template {
+    let argv = vec!["judge".into(), NEW_FILE.into()];
+    let process = Process { argv, ..Process::default() };
+    Template { check: Some(TemplateCheck { process, timeout: secs(2) }), ..template }
+}

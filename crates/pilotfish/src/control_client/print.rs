@@ -66,6 +66,20 @@ fn status(status: &Value) -> String {
         text.push('\n');
         table(&mut text, &["WATCH", "MEMBERS", "CONFIRMED", "FAILING"], &watches);
     }
+    let templates = rows(&status["templates"], |template| {
+        vec![
+            plain(&template["name"]),
+            plain(&template["state"]),
+            plain(&template["destination"]),
+            plain(&template["changes"]),
+            duration(&template["age"]),
+            plain(&template["obstacle"]),
+        ]
+    });
+    if !templates.is_empty() {
+        text.push('\n');
+        table(&mut text, &["TEMPLATE", "STATE", "FILE", "CHANGES", "CONFIRMED", "OBSTACLE"], &templates);
+    }
     text
 }
 
@@ -84,6 +98,9 @@ fn head(status: &Value) -> String {
     }
     if status["maintenance"] == true {
         text.push_str("in maintenance: nothing is advertised\n");
+    }
+    if status["startupHeld"] == true {
+        text.push_str("nothing is started yet: required templates are not rendered\n");
     }
     if let Some(reason) = status["stopping"].as_str() {
         let _ = writeln!(text, "stopping: {reason}");

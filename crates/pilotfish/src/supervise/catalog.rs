@@ -25,7 +25,7 @@ use super::{
     inbox::{Message, Sender},
     owner::Owner,
     panics::caught,
-    watching::{self, Told},
+    watching::{self, Told, Watching},
 };
 
 pub(super) use requests::check_id;
@@ -152,6 +152,11 @@ impl Catalog {
         }
     }
 
+    /// Who is asked, if there is anybody.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
     /// Sends a request; its outcome becomes a message.
     // Not inlined for the reason given in `shell.rs`.
     #[inline(never)]
@@ -223,8 +228,8 @@ impl Catalog {
             };
             // What was asked for before is asked now anyway.
             following.again = Arc::default();
-            let task = watching::follow(client, following.watch.clone(), told, following.again.clone());
-            following.task = Some(tokio::spawn(Box::pin(task)).abort_handle());
+            let watching = Watching { client, watch: following.watch.clone(), told, again: following.again.clone() };
+            following.task = Some(tokio::spawn(Box::pin(watching::follow(watching))).abort_handle());
         }
     }
 

@@ -14,7 +14,7 @@ use super::narration::{occurrence_names, process_name};
 use crate::metrics::{Exposition, Kind, MetricName, Registry};
 
 /// Own metrics: name, type, labels, help.
-const OWN: [(&str, Kind, &[&str], &str); 22] = [
+const OWN: [(&str, Kind, &[&str], &str); 28] = [
     ("pilotfish_info", Kind::Gauge, &["version"], "Always 1; the version is in the label."),
     ("pilotfish_uptime_seconds", Kind::Gauge, &[], "Time since the supervisor started."),
     ("pilotfish_maintenance", Kind::Gauge, &[], "1 while in maintenance."),
@@ -32,6 +32,22 @@ const OWN: [(&str, Kind, &[&str], &str); 22] = [
         "Time since the catalog last confirmed what the watch sees.",
     ),
     ("pilotfish_watch_failing", Kind::Gauge, &["watch"], "1 while the watch has no answers."),
+    ("pilotfish_template_renders_total", Kind::Counter, &["template"], "Renderings of the template."),
+    ("pilotfish_template_changes_total", Kind::Counter, &["template"], "Changes of the template's file."),
+    (
+        "pilotfish_template_failures_total",
+        Kind::Counter,
+        &["template"],
+        "Reasons for which the file could not be replaced.",
+    ),
+    (
+        "pilotfish_template_render_seconds",
+        Kind::Summary,
+        &["template"],
+        "Time that a rendering takes, without writing.",
+    ),
+    ("pilotfish_template_failing", Kind::Gauge, &["template"], "1 while the file is not what it is to be."),
+    ("pilotfish_template_age_seconds", Kind::Gauge, &["template"], "Age of the oldest answer that the file stands on."),
     ("pilotfish_service_registered", Kind::Gauge, &["service"], "1 while the catalog is known to hold the service."),
     (
         "pilotfish_service_contested",
@@ -120,6 +136,13 @@ impl Gauges {
         self.set("pilotfish_exec_duration_seconds", &[&process_name(label)], lasted.as_secs_f64());
     }
 
+    /// A template was rendered, as far as that was possible.
+    pub(super) fn rendered(&mut self, template: &str, took: Duration, now: Time) {
+        self.now = now;
+        self.set("pilotfish_template_renders_total", &[template], 1.0);
+        self.set("pilotfish_template_render_seconds", &[template], took.as_secs_f64());
+    }
+
     /// The catalog has answered, or nobody was there.
     pub(super) fn catalog_answered(&mut self, outcome: &CallOutcome, took: Duration, now: Time) {
         self.now = now;
@@ -152,6 +175,12 @@ impl Gauges {
                 }
             }
             Notice::CheckFailed { job, .. } => self.set("pilotfish_health_checks_total", &[job, "failed"], 1.0),
+            Notice::TemplateWritten { template, .. } => {
+                self.set("pilotfish_template_changes_total", &[template], 1.0);
+            }
+            Notice::TemplateFailed { template, .. } => {
+                self.set("pilotfish_template_failures_total", &[template], 1.0);
+            }
             Notice::Reloaded { .. } => self.set("pilotfish_reloads_total", &["applied"], 1.0),
             Notice::ReloadRefused { .. } => self.set("pilotfish_reloads_total", &["refused"], 1.0),
             Notice::RolledBack { .. } => self.set("pilotfish_reloads_total", &["rolledBack"], 1.0),
@@ -172,6 +201,11 @@ impl Gauges {
             | Notice::WatchFailed { .. }
             | Notice::WatchRecovered { .. }
             | Notice::ViewHeld { .. }
+            | Notice::TemplateUnchanged { .. }
+            | Notice::StartupHeld { .. }
+            | Notice::FactFailed { .. }
+            | Notice::FactRecovered { .. }
+            | Notice::FactHeld { .. }
             | Notice::MainUnchanged { .. }
             | Notice::StopBegun { .. }
             | Notice::Maintenance(_) => {}
@@ -195,6 +229,7 @@ impl Gauges {
         self.set_total("process_cpu_seconds_total", figures.cpu.as_secs_f64());
         self.set("process_open_fds", &[], figures.descriptors as f64);
         self.set_states(status);
+        self.set_templates(status);
         let exposition = Exposition::negotiate(accept);
         (exposition.content_type(), exposition.render(&self.registry, self.now))
     }
@@ -227,6 +262,18 @@ impl Gauges {
             self.set("pilotfish_watch_failing", &[&watch.name], f64::from(watch.failing.is_some()));
             if let Some(age) = watch.age {
                 self.set("pilotfish_watch_age_seconds", &[&watch.name], age.as_secs_f64());
+            }
+        }
+    }
+
+    fn set_templates(&mut self, status: &Status) {
+        for name in ["pilotfish_template_failing", "pilotfish_template_age_seconds"] {
+            self.keep(name, |label| status.templates.iter().any(|template| template.name == label));
+        }
+        for template in &status.templates {
+            self.set("pilotfish_template_failing", &[&template.name], f64::from(template.obstacle.is_some()));
+            if let Some(age) = template.age {
+                self.set("pilotfish_template_age_seconds", &[&template.name], age.as_secs_f64());
             }
         }
     }

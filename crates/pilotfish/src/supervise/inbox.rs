@@ -1,10 +1,13 @@
 //! Everything that reaches the loop from outside of it.
 
 use hyper::{Response, StatusCode};
-use pilotfish_supervisor::{CallId, CallOutcome, Event};
+use pilotfish_supervisor::{CallId, CallOutcome, Event, RenderId};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::http_server::Body;
+use crate::{
+    http_server::Body,
+    templates::{follow::Found, replace::Staged},
+};
 
 /// Messages that may wait for the loop; a sender waits when it is full, so that nothing is lost.
 pub(crate) const INBOX_MESSAGES: usize = 1024;
@@ -29,6 +32,26 @@ pub(crate) enum Message {
         /// What was found.
         event: Event,
     },
+    /// What a question of templates found, unless it is not asked any more.
+    Fact {
+        /// The question's name.
+        fact: String,
+        /// The number of the asking that found it.
+        term: u64,
+        /// The answer, or why there is none.
+        found: Result<Found, String>,
+    },
+    /// A template was rendered, and the file is written beside the one in place if it differs.
+    Staged {
+        /// Which rendering.
+        render: RenderId,
+        /// What it asked.
+        asked: Vec<String>,
+        /// The new file, `None` if it is the same, or why it could not be written.
+        staged: Result<Option<Staged>, String>,
+    },
+    /// A thread that worked on files has ended with this.
+    Filed(Box<Message>),
     /// A request to the catalog was answered, and this long it took.
     Answered {
         /// The request.

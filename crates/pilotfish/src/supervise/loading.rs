@@ -54,7 +54,8 @@ impl Origin {
 
 /// Loads a text; the values of secret variables do not turn up in what is wrong with it.
 fn understood(name: &str, text: &str, surroundings: &Surroundings) -> anyhow::Result<Loaded> {
-    load(text, name, surroundings).map_err(|errors| UsageError(mask(&errors.to_string(), &surroundings.env)).into())
+    load(text, name, surroundings, &read_source)
+        .map_err(|errors| UsageError(mask(&errors.to_string(), &surroundings.env)).into())
 }
 
 /// A config's name in messages, and its text.
@@ -63,6 +64,26 @@ pub(crate) fn read(location: &ConfigLocation) -> anyhow::Result<(String, String)
         ConfigLocation::Inline(text) => Ok(("inline config".to_owned(), text.clone())),
         ConfigLocation::File(path) => Ok((path.display().to_string(), read_file(path)?)),
     }
+}
+
+/// The largest template, in bytes; a larger one is some other file.
+const MAX_TEMPLATE_BYTES: u64 = 4 << 20;
+
+/// The text of a template.
+fn read_source(path: &str) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("cannot read {path}: {error}");
+    let metadata = fs::metadata(path).map_err(failed)?;
+    // A pipe would keep everything waiting, and could be read only once.
+    if !metadata.is_file() {
+        return Err(format!("cannot read {path}: it is no file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path).and_then(|file| file.take(MAX_TEMPLATE_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > MAX_TEMPLATE_BYTES {
+        return Err(format!("cannot use {path}: it has more than {MAX_TEMPLATE_BYTES} bytes; is this the right file?"));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| format!("cannot use {path}: byte {} is not UTF-8 text", error.utf8_error().valid_up_to()))
 }
 
 fn read_file(path: &Path) -> anyhow::Result<String> {
@@ -81,16 +102,17 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
+/// The variables that can occur in a template; one that is not UTF-8 cannot, and is still passed on to processes.
+pub(crate) fn variables(environment: &Environment) -> BTreeMap<String, String> {
+    let texts = environment.iter().map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
+    texts.flatten().collect()
+}
+
 /// What a config depends on besides its text, as it is here and now.
 pub(crate) fn surroundings(environment: &Environment, command: Option<Vec<String>>) -> Surroundings {
-    // A variable that is not UTF-8 cannot occur in a template; it is still passed on to processes.
-    let env: BTreeMap<String, String> = environment
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
-        .collect();
     let interfaces =
         pilotfish_process::interfaces().into_iter().map(|(name, address)| Interface { name, address }).collect();
-    Surroundings { env, interfaces, hostname: pilotfish_process::hostname(), command }
+    Surroundings { env: variables(environment), interfaces, hostname: pilotfish_process::hostname(), command }
 }
 
 /// Loads a config that is only looked at.

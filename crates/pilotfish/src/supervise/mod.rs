@@ -14,6 +14,7 @@ mod calendars;
 mod catalog;
 mod control;
 mod events;
+mod files;
 mod gauges;
 mod holders;
 mod inbox;
@@ -22,6 +23,7 @@ mod narration;
 mod owner;
 mod panics;
 mod reloading;
+mod rendering;
 mod servers;
 mod shell;
 mod status;
@@ -46,7 +48,9 @@ use loading::{Environment, Origin};
 use panics::caught;
 use shell::Shell;
 
+pub(crate) use inbox::{Message, Sender};
 pub(crate) use loading::{environment, load_location, read, surroundings};
+pub(crate) use watching::{Found, Inquiry, follow};
 
 /// How long the end of the supervisor waits for the last output of jobs to be read, and again for the log to be written.
 const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -25,6 +25,7 @@ pub(super) fn process_name(label: &Label) -> String {
     match label.kind {
         RunKind::Job => label.job.clone(),
         RunKind::Check => format!("check.{}", label.job),
+        RunKind::TemplateCheck => format!("check.template.{}", label.job),
     }
 }
 
@@ -50,6 +51,13 @@ pub(super) fn tell(notice: &Notice) -> Told {
         Notice::WatchFailed { watch, reason } => watch_failed(watch, reason),
         Notice::WatchRecovered { watch } => watch_recovered(watch),
         Notice::ViewHeld { watch } => view_held(watch),
+        Notice::TemplateWritten { template, destination } => template_written(template, destination),
+        Notice::TemplateUnchanged { template } => template_unchanged(template),
+        Notice::TemplateFailed { template, reason } => template_failed(template, reason),
+        Notice::StartupHeld { templates } => startup_held(templates),
+        Notice::FactFailed { fact, reason } => fact_failed(fact, reason),
+        Notice::FactRecovered { fact } => fact_recovered(fact),
+        Notice::FactHeld { fact } => fact_held(fact),
         Notice::Occurred(occurrence) => occurred(occurrence),
         Notice::Reloaded { touched } => reloaded(touched),
         Notice::ReloadRefused { reason } => reload_refused(reason),
@@ -86,7 +94,7 @@ fn not_started(label: &Label, reason: &str) -> Told {
 
 fn ended(label: &Label, pid: Option<u32>, exit: Exit, lasted: Duration) -> Told {
     let level = match (label.kind, exit.is_success()) {
-        (RunKind::Check, _) => Level::Debug,
+        (RunKind::Check | RunKind::TemplateCheck, _) => Level::Debug,
         (RunKind::Job, true) => Level::Info,
         (RunKind::Job, false) => Level::Warn,
     };
@@ -194,6 +202,42 @@ fn view_held(watch: &str) -> Told {
     told(Level::Warn, "viewHeld", text, json!({ "watch": watch }))
 }
 
+fn template_written(template: &str, destination: &str) -> Told {
+    let text = format!("template {template}: {destination} has changed");
+    told(Level::Info, "templateWritten", text, json!({ "template": template, "destination": destination }))
+}
+
+fn template_unchanged(template: &str) -> Told {
+    let text = format!("template {template}: rendered, and nothing has changed");
+    told(Level::Debug, "templateUnchanged", text, json!({ "template": template }))
+}
+
+fn template_failed(template: &str, reason: &str) -> Told {
+    let text = format!("template {template}: {reason}; the file in place stays as it is");
+    told(Level::Error, "templateFailed", text, json!({ "template": template, "reason": reason }))
+}
+
+fn startup_held(templates: &[(String, String)]) -> Told {
+    let each: Vec<String> = templates.iter().map(|(template, reason)| format!("{template} ({reason})")).collect();
+    let text = format!("nothing is started before these templates are rendered: {}", each.join(", "));
+    let names: Vec<&str> = templates.iter().map(|(template, _)| template.as_str()).collect();
+    told(Level::Warn, "startupHeld", text, json!({ "templates": names }))
+}
+
+fn fact_failed(fact: &str, reason: &str) -> Told {
+    let text = format!("templates ask for {fact}: {reason}; the last answer is kept");
+    told(Level::Warn, "factFailed", text, json!({ "fact": fact, "reason": reason }))
+}
+
+fn fact_recovered(fact: &str) -> Told {
+    told(Level::Info, "factRecovered", format!("{fact} has answers again"), json!({ "fact": fact }))
+}
+
+fn fact_held(fact: &str) -> Told {
+    let text = format!("{fact}: the catalog was restarted and shows less; the last answer is kept for now");
+    told(Level::Warn, "factHeld", text, json!({ "fact": fact }))
+}
+
 fn occurred(occurrence: &Occurrence) -> Told {
     let (source, what) = occurrence_names(occurrence);
     let text = format!("event: {what} of {source}");
@@ -228,6 +272,7 @@ fn stop_begun(reason: &StopReason) -> Told {
         StopReason::MainComplete(job) => format!("stopping: {job} has ended"),
         StopReason::JobFailed(job) => format!("stopping: {job} failed"),
         StopReason::Contested(service) => format!("stopping: another supervisor has registered {service}"),
+        StopReason::TemplateFailed(template) => format!("stopping: template {template} failed"),
         StopReason::AllComplete => "stopping: all jobs are complete".to_owned(),
     };
     told(Level::Info, "stopBegun", text.clone(), json!({ "reason": text }))
@@ -250,6 +295,7 @@ pub(super) fn occurrence_names(occurrence: &Occurrence) -> (String, &'static str
         Occurrence::User2 => ("SIGUSR2".to_owned(), "signal"),
         Occurrence::Job(job, what) => (job.clone(), job_occurrence(*what)),
         Occurrence::Watch(watch, what) => (format!("watch.{watch}"), watch_occurrence(*what)),
+        Occurrence::TemplateChanged(template) => (format!("template.{template}"), "changed"),
     }
 }
 

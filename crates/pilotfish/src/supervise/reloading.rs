@@ -6,7 +6,12 @@ use hyper::StatusCode;
 use pilotfish_config::{Config, DEFAULT_CONTROL_SOCKET, Level, is_secret_name};
 use pilotfish_supervisor::{Effect, Event, Notice, Supervisor, Ticket};
 
-use super::{loading::Environment, panics::called, servers::telemetry_address, shell::Shell};
+use super::{
+    loading::{Environment, variables},
+    panics::called,
+    servers::telemetry_address,
+    shell::Shell,
+};
 use crate::{
     errors::UsageError,
     http_server::text_response,
@@ -96,10 +101,18 @@ impl Shell {
         if self.config.catalog != previous.catalog {
             let changed = self.catalog.change(self.config.catalog.as_ref());
             events = self.complain(changed).unwrap_or_default();
+            self.rendering.follow_again(self.catalog.client());
         }
+        self.configure_templates();
         self.gauges.configure(&self.config);
         self.servers.outdated = true;
         (previous, events)
+    }
+
+    /// Templates are rendered over the environment that the config was rendered with.
+    pub(super) fn configure_templates(&mut self) {
+        let variables = variables(&self.environment());
+        self.rendering.configure(&self.config, &variables);
     }
 
     fn complain<T>(&self, result: Result<T, impl std::fmt::Display>) -> Option<T> {

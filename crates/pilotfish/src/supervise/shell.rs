@@ -11,7 +11,7 @@ use hyper::Response;
 use pilotfish_config::{Config, Level, Loaded};
 use pilotfish_process::{Command, Happening, Processes, Spawned, Stdio};
 use pilotfish_supervisor::{
-    Check, Effect, Event, Label, Notice, Output, Process, RunId, RunKind, Supervisor, Ticket, Time,
+    Check, Effect, Event, Label, Notice, Output, Process, RenderId, RunId, RunKind, Supervisor, Ticket, Time,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -30,6 +30,7 @@ use super::{
     loading::{Environment, Origin},
     narration::{self, process_name},
     panics::caught,
+    rendering::Rendering,
     servers::Servers,
     wrapped::{self, Source},
 };
@@ -51,6 +52,7 @@ pub(super) struct Shell {
     pub(super) log: Log,
     pub(super) gauges: Gauges,
     pub(super) catalog: Catalog,
+    pub(super) rendering: Rendering,
     pub(super) servers: Servers,
     pub(super) listeners: Listeners,
     pub(super) calendars: Calendars,
@@ -94,7 +96,7 @@ impl Shell {
         let servers = Servers::open(&config, &inbox, &log).await?;
         let catalog =
             Catalog::new(config.catalog.as_ref(), inbox.clone()).context("cannot use the catalog's settings")?;
-        let shell = Shell {
+        let mut shell = Shell {
             processes,
             gauges: Gauges::new(&config),
             origin,
@@ -103,6 +105,7 @@ impl Shell {
             proven: None,
             log,
             catalog,
+            rendering: Rendering::new(inbox.clone()),
             servers,
             listeners: Listeners::default(),
             calendars: Calendars::default(),
@@ -117,6 +120,7 @@ impl Shell {
             runs: HashMap::new(),
             relays: JoinSet::new(),
         };
+        shell.configure_templates();
         for warning in warnings {
             shell.write(Level::Warn, &warning.to_string(), None);
         }
@@ -168,6 +172,12 @@ impl Shell {
         match message {
             Message::Event(event) => Some(event),
             Message::Watched { watch, term, event } => self.catalog.follows(&watch, term).then_some(event),
+            Message::Fact { fact, term, found } => self.rendering.found(fact, term, found),
+            Message::Staged { render, asked, staged } => Some(self.rendering.staged(render, asked, staged)),
+            Message::Filed(message) => {
+                self.rendering.filed();
+                self.received(*message, core)
+            }
             Message::Answered { call, outcome, took } => {
                 self.gauges.catalog_answered(&outcome, took, self.now());
                 Some(Event::CatalogAnswered { call, outcome })
@@ -217,6 +227,12 @@ impl Shell {
             Effect::Watch(watch) => self.catalog.watch(watch),
             Effect::AskAgain { watch } => self.catalog.ask_again(&watch),
             Effect::Unwatch { watch } => self.catalog.unwatch(&watch),
+            Effect::Follow { fact } => self.rendering.follow(fact, self.catalog.client().cloned()),
+            Effect::Unfollow { fact } => self.rendering.unfollow(&fact),
+            Effect::TakeFact { fact } => self.rendering.take(&fact),
+            Effect::Render { render, template } => return self.render(render, &template),
+            Effect::Commit { render } => return self.rendering.commit(render),
+            Effect::Discard { render } => self.rendering.discard(render),
             Effect::Load => return Some(self.load()),
             Effect::ReloadSettled { tickets, result } => self.reload_settled(tickets, &result),
             Effect::ReopenLog => self.reopen_log(),
@@ -233,6 +249,13 @@ impl Shell {
         if self.log.takes(told.level) {
             self.write(told.level, &told.text, told.job.as_deref());
         }
+    }
+
+    fn render(&mut self, render: RenderId, template: &str) -> Option<Event> {
+        let began = Instant::now();
+        let answer = self.rendering.render(render, template);
+        self.gauges.rendered(template, began.elapsed(), self.now());
+        answer
     }
 
     // Not inlined, nor are the others that start tasks: `perform` would hold room for the futures of all of them, eleven pages of stack.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pilotfish_supervisor::{
-    Exit, HealthStatus, JobState, JobStatus, ServiceState, Spec, Status, StopReason, WatchStatus,
+    Exit, FactStatus, HealthStatus, JobState, JobStatus, ServiceState, Spec, Status, StopReason, TemplateState,
+    TemplateStatus, WatchStatus,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +34,9 @@ pub(super) fn whole(status: &Status, surrounding: &Surrounding<'_>, masked: &dyn
         "stopping": status.stopping.as_ref().map(stop_reason),
         "jobs": status.jobs.iter().map(|status| job(status, masked)).collect::<Vec<_>>(),
         "watches": status.watches.iter().map(|status| watch(status, masked)).collect::<Vec<_>>(),
+        "startupHeld": status.startup_held,
+        "templates": status.templates.iter().map(|status| template(status, masked)).collect::<Vec<_>>(),
+        "facts": status.facts.iter().map(|status| fact(status, masked)).collect::<Vec<_>>(),
     })
 }
 
@@ -100,6 +104,38 @@ fn watch(watch: &WatchStatus, masked: &dyn Fn(&str) -> String) -> Value {
     })
 }
 
+fn template(template: &TemplateStatus, masked: &dyn Fn(&str) -> String) -> Value {
+    json!({
+        "name": template.name,
+        "destination": template.destination,
+        "state": template_state_name(template.state),
+        "obstacle": template.obstacle.as_deref().map(masked),
+        "rendered": template.rendered.map(seconds),
+        "age": template.age.map(seconds),
+        "renders": template.renders,
+        "changes": template.changes,
+    })
+}
+
+/// The state of a template, as the status shows it.
+fn template_state_name(state: TemplateState) -> &'static str {
+    match state {
+        TemplateState::InPlace => "inPlace",
+        TemplateState::Due => "due",
+        TemplateState::Rendering => "rendering",
+        TemplateState::Waiting => "waiting",
+        TemplateState::Failing => "failing",
+    }
+}
+
+fn fact(fact: &FactStatus, masked: &dyn Fn(&str) -> String) -> Value {
+    json!({
+        "name": masked(&fact.name),
+        "age": fact.age.map(seconds),
+        "failing": fact.failing.as_deref().map(masked),
+    })
+}
+
 fn exit(exit: Exit) -> Value {
     match exit {
         Exit::Code(code) => json!({ "code": code }),
@@ -114,6 +150,7 @@ fn stop_reason(reason: &StopReason) -> String {
         StopReason::MainComplete(job) => format!("{job} is complete"),
         StopReason::JobFailed(job) => format!("{job} failed"),
         StopReason::Contested(service) => format!("another supervisor has registered {service}"),
+        StopReason::TemplateFailed(template) => format!("template {template} failed"),
         StopReason::AllComplete => "all jobs are complete".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Follows one watch by blocking queries: a change arrives when it happens, and a fault is never an empty answer.
+//! Follows one question by blocking queries: a change arrives when it happens, and a fault is never an empty answer.
 
 use std::{
     sync::Arc,
@@ -38,8 +38,32 @@ impl Told {
     }
 }
 
-/// Sends every answer to the loop, until it is aborted; gives up an open question when `again` says so.
-pub(crate) async fn follow(client: Client, watch: Watch, told: Told, again: Arc<Notify>) {
+/// Something that is asked again and again, and whoever wants to know what was found.
+pub(crate) trait Inquiry: Sync {
+    /// What an answer gives.
+    type Value: Send;
+
+    /// Asks once, for what has changed since the cursor; the value and its index.
+    fn ask(&self, from: Cursor) -> impl Future<Output = Result<(Self::Value, u64), Error>> + Send;
+
+    /// Passes on what was found, or why nothing was; the next question is asked once this is over.
+    fn tell(&self, found: Result<Found<Self::Value>, String>) -> impl Future<Output = ()> + Send;
+
+    /// Ends when an open question is to be given up and asked again, wherever somebody answers.
+    fn again(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<T> {
+    /// What was found.
+    pub(crate) value: T,
+    /// The catalog has lost its memory since the answer before.
+    pub(crate) restarted: bool,
+}
+
+/// Asks by the rules of blocking queries, until it is aborted.
+pub(crate) async fn follow(inquiry: impl Inquiry) {
     let mut cursor = Cursor::new();
     let mut backoff = Backoff::new();
     let mut pace = Pace::new();
@@ -51,24 +75,22 @@ pub(crate) async fn follow(client: Client, watch: Watch, told: Told, again: Arc<
         // is not held; the index is still compared with the answer's.
         let from = if after_fault { Cursor::new() } else { cursor };
         let answer = tokio::select! {
-            answer = caught(ask(&client, &watch, &from)) => answer,
-            () = again.notified() => {
+            answer = caught(inquiry.ask(from)) => answer,
+            () = inquiry.again() => {
                 after_fault = true;
                 continue;
             }
         };
         after_fault = !matches!(answer, Ok(Ok(_)));
         let (reason, fault) = match answer {
-            Ok(Ok((members, index, endpoint))) => {
+            Ok(Ok((value, index))) => {
                 backoff.succeed();
                 let step = cursor.advance(index);
                 restarted |= step == Step::Reset;
-                let view = View { members, restarted };
+                inquiry.tell(Ok(Found { value, restarted })).await;
                 if step != Step::Reset {
                     restarted = false;
                 }
-                let agent = known(&told.homes, endpoint);
-                told.tell(Event::Viewed { watch: watch.name.clone(), view, agent }).await;
                 match pace.wait(step, asked.elapsed()) {
                     // The loop acts on what was found before the next question is asked; a timer would round up to a millisecond. Twice,
                     // because the exchange has woken this task itself, which makes the first one end at once.
@@ -84,12 +106,48 @@ pub(crate) async fn follow(client: Client, watch: Watch, told: Told, again: Arc<
             Err(panicked) => (panicked.to_string(), Fault::Other),
         };
         let pause = backoff.pause(fault, jitter());
-        told.tell(Event::ViewFailed { watch: watch.name.clone(), reason }).await;
+        inquiry.tell(Err(reason)).await;
         tokio::time::sleep(pause).await;
     }
 }
 
-async fn ask(client: &Client, watch: &Watch, cursor: &Cursor) -> Result<(Vec<Member>, u64, Endpoint), Error> {
+/// A watch of the config.
+pub(crate) struct Watching {
+    /// The catalog.
+    pub(crate) client: Client,
+    /// What is asked.
+    pub(crate) watch: Watch,
+    /// Who wants to know.
+    pub(crate) told: Told,
+    /// Tells that the agent that was asked may hang.
+    pub(crate) again: Arc<Notify>,
+}
+
+impl Inquiry for Watching {
+    /// What the watch sees, and who told.
+    type Value = (Vec<Member>, Endpoint);
+
+    async fn ask(&self, from: Cursor) -> Result<(Self::Value, u64), Error> {
+        ask(&self.client, &self.watch, &from).await
+    }
+
+    async fn tell(&self, found: Result<Found<Self::Value>, String>) {
+        let watch = self.watch.name.clone();
+        let event = match found {
+            Ok(Found { value: (members, endpoint), restarted }) => {
+                Event::Viewed { watch, view: View { members, restarted }, agent: known(&self.told.homes, endpoint) }
+            }
+            Err(reason) => Event::ViewFailed { watch, reason },
+        };
+        self.told.tell(event).await;
+    }
+
+    async fn again(&self) {
+        self.again.notified().await;
+    }
+}
+
+async fn ask(client: &Client, watch: &Watch, cursor: &Cursor) -> Result<((Vec<Member>, Endpoint), u64), Error> {
     let read = Read { datacenter: watch.datacenter.clone(), ..Read::default() };
     let read = read.after(cursor, watch.interval.max(SHORTEST_HOLD));
     let (mut members, index, endpoint) = match &watch.target {
@@ -110,7 +168,7 @@ async fn ask(client: &Client, watch: &Watch, cursor: &Cursor) -> Result<(Vec<Mem
     };
     members.sort_unstable();
     members.dedup_by(|a, b| a.name == b.name);
-    Ok((members, index, endpoint))
+    Ok(((members, endpoint), index))
 }
 
 fn instance(instance: &ServiceInstance) -> Member {

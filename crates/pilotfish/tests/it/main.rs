@@ -25,4 +25,5 @@ mod slides;
 mod stopping;
 mod talk;
 mod telemetry;
+mod templates;
 mod watching;

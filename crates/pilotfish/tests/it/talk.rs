@@ -6,6 +6,7 @@
 mod customers;
 mod mysql;
 mod nginx;
+mod rendered;
 
 use serde_json::Value;
 

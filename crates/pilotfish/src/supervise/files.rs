@@ -1,0 +1,83 @@
+//! Work on files, off the loop: a file system that hangs must not keep the supervisor from its processes.
+//!
+//! A thread is started for each piece of work and ends with it, so that a supervisor at rest has one thread.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use super::inbox::{Message, Sender};
+
+/// Threads at work at one time; the rest waits. Only file systems that hang make so many.
+const THREADS: usize = 8;
+
+/// Pieces of work that may wait. A template has one at a time, and only reloads while a file system hangs make more.
+const WAITING: usize = 1024;
+
+/// Enough for reading, writing and looking up users, in bytes.
+const STACK: usize = 512 * 1024;
+
+type Work = Box<dyn FnOnce() -> Message + Send>;
+
+/// What waits for a thread, and how many are at it.
+pub(super) struct Files {
+    inbox: Sender,
+    busy: usize,
+    waiting: VecDeque<Work>,
+}
+
+impl Files {
+    pub(super) fn new(inbox: Sender) -> Files {
+        Files { inbox, busy: 0, waiting: VecDeque::new() }
+    }
+
+    /// Does the work in a thread; its message comes wrapped in [`Message::Filed`].
+    ///
+    /// # Errors
+    /// When too much waits already; the work is dropped.
+    pub(super) fn work(&mut self, work: impl FnOnce() -> Message + Send + 'static) -> Result<(), String> {
+        if self.waiting.len() >= WAITING {
+            return Err(format!("{WAITING} pieces of work on files wait already; does a file system hang?"));
+        }
+        self.waiting.push_back(Box::new(work));
+        self.next();
+        Ok(())
+    }
+
+    /// A thread has ended.
+    pub(super) fn done(&mut self) {
+        self.busy -= 1;
+        self.next();
+    }
+
+    fn next(&mut self) {
+        while self.busy < THREADS
+            && let Some(work) = self.waiting.pop_front()
+        {
+            self.busy += 1;
+            // Whoever comes first takes the work: the thread, or we if there can be none.
+            let work = Arc::new(Mutex::new(Some(work)));
+            let (taken, inbox) = (work.clone(), self.inbox.clone());
+            let task = move || {
+                if let Some(message) = done(&taken) {
+                    // The loop is gone only when the supervisor ends.
+                    let _ = inbox.blocking_send(message);
+                }
+            };
+            if thread::Builder::new().name("files".into()).stack_size(STACK).spawn(task).is_err()
+                && let Some(message) = done(&work)
+            {
+                // Without threads (a limit of processes) it is done here, which is better than not at all.
+                let inbox = self.inbox.clone();
+                tokio::spawn(async move { inbox.send(message).await });
+            }
+        }
+    }
+}
+
+fn done(work: &Mutex<Option<Work>>) -> Option<Message> {
+    let work = work.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    Some(Message::Filed(Box::new(work())))
+}

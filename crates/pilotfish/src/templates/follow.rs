@@ -1,0 +1,64 @@
+//! Follows one question of templates, and tells the loop each answer.
+
+use pilotfish_consul::{Client, Cursor, Error};
+use pilotfish_template::{Query, Value};
+
+use super::{facts, file};
+use crate::supervise::{self, Inquiry, Message, Sender};
+
+/// Whom to tell what was found.
+#[derive(Clone)]
+pub(crate) struct Told {
+    /// The question's name.
+    pub(crate) fact: String,
+    /// The number of this asking: what an earlier one found is not wanted any more.
+    pub(crate) term: u64,
+    /// The loop.
+    pub(crate) inbox: Sender,
+}
+
+/// What came of asking once.
+pub(crate) type Found = supervise::Found<Value>;
+
+impl Told {
+    /// Passes on what was found; `Err` says why there is no answer.
+    pub(crate) async fn tell(&self, found: Result<Found, String>) {
+        let message = Message::Fact { fact: self.fact.clone(), term: self.term, found };
+        // The loop is gone only when the supervisor ends.
+        let _ = self.inbox.send(message).await;
+    }
+}
+
+/// A question to the catalog.
+struct Asked {
+    client: Client,
+    query: Query,
+    told: Told,
+}
+
+impl Inquiry for Asked {
+    type Value = Value;
+
+    async fn ask(&self, from: Cursor) -> Result<(Value, u64), Error> {
+        facts::ask(&self.client, &self.query, from).await
+    }
+
+    async fn tell(&self, found: Result<Found, String>) {
+        self.told.tell(found).await;
+    }
+
+    async fn again(&self) {
+        std::future::pending().await
+    }
+}
+
+/// Sends every answer to the loop, until it is aborted. Without a catalog (`None`) only what needs none has answers.
+pub(crate) async fn follow(client: Option<Client>, query: Query, told: Told) {
+    if query.source == "file" {
+        return file::follow(&query.name, told).await;
+    }
+    match client {
+        Some(client) => supervise::follow(Asked { client, query, told }).await,
+        None => told.tell(Err("the config names no catalog (key consul)".to_owned())).await,
+    }
+}
