@@ -71,14 +71,19 @@ impl Supervisor {
     /// What an answer of the catalog, or its absence, says of agents.
     pub(crate) fn heard(&mut self, call: CallId, outcome: &CallOutcome) {
         if let CallOutcome::Done { address } = outcome {
-            let now = self.out.now;
-            for watching in self.watches.iter_mut().filter(|watching| watching.is_at(address)) {
-                watching.pulse = Some(Pulse::of(address.clone(), now));
-            }
+            self.lives(address);
         }
         // Whoever still waits for this answer was not answered by its own agent.
         let mut pulses = self.watches.iter().filter_map(|watching| watching.pulse.as_ref());
         self.out.suspects.extend(pulses.find(|pulse| pulse.asking == Some(call)).map(|pulse| pulse.agent.clone()));
+    }
+
+    /// An agent has answered, to whomever: that is a proof for all of its watches.
+    pub(crate) fn lives(&mut self, agent: &str) {
+        let now = self.out.now;
+        for watching in self.watches.iter_mut().filter(|watching| watching.is_at(agent)) {
+            watching.pulse = Some(Pulse::of(agent.into(), now));
+        }
     }
 
     /// Has the watches of agents that did not answer ask again.

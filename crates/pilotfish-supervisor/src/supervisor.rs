@@ -122,8 +122,9 @@ impl Supervisor {
             }
             Event::Viewed { watch, view, agent } => {
                 if let Some(watching) = self.watches.iter_mut().find(|watching| watching.spec.name == watch) {
-                    watching.viewed(&mut self.out, view, agent);
+                    watching.viewed(&mut self.out, view, agent.clone());
                 }
+                self.lives(&agent);
             }
             Event::ViewFailed { watch, reason } => {
                 if let Some(watching) = self.watches.iter_mut().find(|watching| watching.spec.name == watch) {

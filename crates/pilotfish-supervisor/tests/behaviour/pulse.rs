@@ -50,6 +50,22 @@ fn without_heartbeats_an_agent_is_asked_once_for_all_watches_and_seldom() {
 }
 
 #[test]
+fn an_answer_to_one_watch_is_proof_for_the_others() {
+    let mut world = watching(vec![main_job()], &[3, 1]);
+    for _ in 0..10 {
+        world.run(5_000);
+        world.view("w0", &["a"]);
+    }
+    assert_eq!(pings(&world), 0);
+    world.agent = "10.0.0.2:8500";
+    for _ in 0..10 {
+        world.run(5_000);
+        world.view("w0", &["a"]);
+    }
+    assert_eq!(pings(&world), 8, "that of another agent is none");
+}
+
+#[test]
 fn an_agent_that_hangs_is_noticed_after_the_interval_and_its_watches_ask_again_once() {
     for (interval, silence) in [(1, SHORTEST_SILENCE), (6, SHORTEST_SILENCE), (9, secs(9))] {
         let mut world = watching(vec![main_job()], &[interval, interval]);
