@@ -66,7 +66,7 @@ fn default(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
 }
 
 /// `split SEPARATOR TEXT`. Space around the text goes first; an empty text has no parts.
-fn split(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
+pub(crate) fn split(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
     let [Value::String(separator), Value::String(text)] = arguments else { return Err(mismatch()) };
     let text = text.trim();
     let count = match (text.is_empty(), separator.is_empty()) {
@@ -85,7 +85,7 @@ fn split(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
 }
 
 /// `join SEPARATOR LIST`.
-fn join(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
+pub(crate) fn join(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
     let [Value::String(separator), Value::List(list)] = arguments else { return Err(mismatch()) };
     let mut text = Text::new(call.room(), Limit::WorkingBytes);
     for (at, item) in list.items.iter().enumerate() {
@@ -100,7 +100,7 @@ fn join(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
 }
 
 /// `replaceAll FROM TO TEXT`.
-fn replace_all(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
+pub(crate) fn replace_all(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
     let [Value::String(from), Value::String(to), Value::String(text)] = arguments else { return Err(mismatch()) };
     let found = text.matches(&**from).count();
     call.build((text.len() + to.len() * found) - from.len() * found)?;
@@ -147,7 +147,7 @@ fn integer(value: &Value) -> Result<i64, FunctionError> {
 }
 
 /// `env NAME`: a variable of the environment; one that is not set is empty.
-fn environment(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
+pub(crate) fn environment(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
     let [Value::String(name)] = arguments else { return Err(mismatch()) };
     Ok(call.fact("env", name).unwrap_or_else(|| Value::from("")))
 }

@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 
 use crate::builtins::{Builtin, Wanted};
 use crate::datum::Datum;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::execute::{At, Execution};
 use crate::functions::{Call, Callable, Function};
+use crate::quote::quoted;
 use crate::template::MissingKey;
 use crate::tree::{Command, Operand, Pipeline, Term};
-use crate::value::{Type, Value};
+use crate::value::{List, Type, Value};
 
 /// A call as the template writes it: the function's name and arguments, and what the pipeline hands on to it.
 struct Invocation<'t> {
@@ -150,6 +151,9 @@ impl<'t> Execution<'t, '_> {
                 (None, MissingKey::Zero) => Ok(Datum::element(map.element.zero(), &map.element)),
                 (None, MissingKey::Error) => Err(self.fail(format!("map has no entry for key \"{name}\""))),
             },
+            Value::List(list) if name == "Contains" && list.element == Type::String => {
+                self.contains(dot, list, invocation)
+            }
             Value::Bool(_)
             | Value::Int(_)
             | Value::Uint(_)
@@ -162,6 +166,22 @@ impl<'t> Execution<'t, '_> {
         }
     }
 
+    /// `.Tags.Contains TEXT`: the one method that a list of strings has, because consul-template's tags have it.
+    fn contains(&mut self, dot: &Datum, list: &List, invocation: Invocation<'t>) -> Result<Datum> {
+        self.check_arity(&invocation, 1, false)?;
+        let wanted = match (invocation.arguments, &invocation.last) {
+            ([argument], _) => self.argument(dot, argument, &Type::String)?,
+            (_, Some(last)) => self.fit(last, &Type::String)?,
+            (_, None) => Value::Nil,
+        };
+        self.spend(list.items.len() as u64 / 16)?;
+        let found = list
+            .items
+            .iter()
+            .any(|item| matches!((item, &wanted), (Value::String(one), Value::String(two)) if one == two));
+        Ok(Datum::plain(Value::Bool(found)))
+    }
+
     fn no_field(&self, receiver: &Datum, name: &str) -> Box<crate::Error> {
         let kind = receiver.static_type().map_or_else(|| String::from("<nil>"), |kind| kind.to_string());
         self.fail(format!("can't evaluate field {name} in type {kind}"))
@@ -171,7 +191,44 @@ impl<'t> Execution<'t, '_> {
         match callable {
             Callable::Custom(function) => self.call_function(dot, function, None, invocation),
             Callable::Builtin(builtin) => self.call_builtin(dot, *builtin, invocation),
+            Callable::ExecuteTemplate => self.call_execute_template(dot, invocation),
         }
+    }
+
+    /// `executeTemplate NAME [DOT]`: the text that a definition renders.
+    fn call_execute_template(&mut self, dot: &Datum, invocation: Invocation<'t>) -> Result<Datum> {
+        self.check_arity(&invocation, 1, true)?;
+        let mut arguments = Vec::with_capacity(2);
+        for argument in invocation.arguments {
+            let wanted = if arguments.is_empty() { Type::String } else { Type::Any };
+            arguments.push(self.argument(dot, argument, &wanted)?);
+        }
+        if let Some(last) = &invocation.last {
+            let wanted = if arguments.is_empty() { Type::String } else { Type::Any };
+            arguments.push(self.fit(last, &wanted)?);
+        }
+        let (name, data) = match &arguments[..] {
+            [Value::String(name)] => (name, Value::Nil),
+            [Value::String(name), data] => (name, data.clone()),
+            _ => {
+                self.at = invocation.at;
+                let got = arguments.len();
+                let name = invocation.name;
+                let message = format!("{name}: wrong number of arguments, expected 1 or 2, but got {got}");
+                return Err(self.function_failure(name, message.into()));
+            }
+        };
+        let message = match self.rendered_definition(name, Datum::plain(data)) {
+            Ok(Some(text)) => return Ok(Datum::plain(Value::from(text))),
+            Err(error) if error.kind == ErrorKind::Limit => return Err(error),
+            Err(error) => error.to_string(),
+            Ok(None) => {
+                let (name, template) = (quoted(name), quoted(&self.template.name));
+                format!("template: no template {name} associated with template {template}")
+            }
+        };
+        self.at = invocation.at;
+        Err(self.function_failure(invocation.name, message.into()))
     }
 
     fn check_arity(&self, invocation: &Invocation<'t>, fixed: usize, more: bool) -> Result<()> {

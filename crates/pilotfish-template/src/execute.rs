@@ -27,7 +27,7 @@ pub(crate) struct Execution<'t, 'f> {
     pub(crate) scratch: BTreeMap<String, Value>,
     pub(crate) budget: Budget,
     pub(crate) at: At<'t>,
-    template: &'t Template,
+    pub(crate) template: &'t Template,
     definition: &'t str,
     output: Text,
     variables: Vec<(&'t str, Datum)>,
@@ -340,14 +340,39 @@ impl<'t> Execution<'t, '_> {
             Some(pipeline) => self.pipeline(dot, pipeline)?,
             None => Datum::default(),
         };
+        self.definition(name, body, &argument)
+    }
+
+    /// Walks a definition, which sees no variables but its own.
+    fn definition(&mut self, name: &'t str, body: &'t [Node], dot: &Datum) -> Result<()> {
         let outer = (self.definition, self.frame, self.at);
         let mark = self.variables.len();
         self.definition = name;
         self.frame = mark;
-        self.variables.push(("$", argument.clone()));
-        self.body(&argument, body)?;
+        self.variables.push(("$", dot.clone()));
+        self.body(dot, body)?;
         self.variables.truncate(mark);
         (self.definition, self.frame, self.at) = outer;
         Ok(())
+    }
+
+    /// The text of the definition `name`, for `executeTemplate`, or `None` if there is no such definition. It counts as a
+    /// working value while it is made.
+    pub(crate) fn rendered_definition(&mut self, name: &str, dot: Datum) -> Result<Option<String>> {
+        let Some((name, body)) = self.template.definitions.get_key_value(name) else { return Ok(None) };
+        let inner = Text::new(self.budget.working_bytes(), Limit::WorkingBytes);
+        let output = core::mem::replace(&mut self.output, inner);
+        let outer = (self.definition, self.frame, self.variables.len());
+        let result = self.definition(name, body, &dot);
+        // A failure leaves in the middle, and the error is told from where the call stands.
+        (self.definition, self.frame) = (outer.0, outer.1);
+        self.variables.truncate(outer.2);
+        let inner = core::mem::replace(&mut self.output, output);
+        result?;
+        let text = inner.into_string();
+        match self.budget.build(text.len()) {
+            Ok(()) => Ok(Some(text)),
+            Err(error) => Err(self.function_failure("", error)),
+        }
     }
 }

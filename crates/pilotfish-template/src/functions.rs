@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::builtins::Builtin;
-use crate::facts::Facts;
+use crate::facts::{Facts, Query};
 use crate::limits::{Budget, Limit};
 use crate::value::{Type, Value};
 
@@ -51,6 +51,21 @@ impl Call<'_> {
     /// returns what is empty of its kind.
     pub fn fact(&mut self, source: &str, name: &str) -> Option<Value> {
         self.facts.lookup(source, name)
+    }
+
+    /// Records that the answer to a question, though known, is one to wait for a better of; see [`Facts::blocking`].
+    pub fn block(&mut self, query: Query) {
+        self.facts.block(query);
+    }
+
+    /// Prints beside the rendered text; see [`Facts::printed`].
+    ///
+    /// # Errors
+    /// `Exceeded` when the rendering's [`Limits`](crate::Limits) do not allow it.
+    pub fn print(&mut self, text: &str) -> Result<(), FunctionError> {
+        self.budget.build(text.len())?;
+        self.facts.print(text);
+        Ok(())
     }
 
     /// Values that functions keep for later calls in the same rendering.
@@ -138,7 +153,9 @@ impl<'s> Signature<'s> {
 /// The functions that templates are parsed with, by name, besides Go's built-in ones.
 #[derive(Clone, Debug, Default)]
 pub struct Functions {
-    custom: BTreeMap<String, Arc<Function>>,
+    custom: BTreeMap<String, Callable>,
+    /// Why functions are refused, by the beginning of their names.
+    refused: Vec<(String, String)>,
 }
 
 impl Functions {
@@ -149,7 +166,20 @@ impl Functions {
 
     /// Adds a function; it hides one of the same name, also a built-in one.
     pub fn insert(&mut self, name: &str, function: Function) -> &mut Functions {
-        self.custom.insert(name.to_owned(), Arc::new(function));
+        self.custom.insert(name.to_owned(), Callable::Custom(Arc::new(function)));
+        self
+    }
+
+    /// Adds the function `executeTemplate NAME [DOT]`, which gives the text of a definition.
+    pub fn insert_execute_template(&mut self) -> &mut Functions {
+        self.custom.insert("executeTemplate".to_owned(), Callable::ExecuteTemplate);
+        self
+    }
+
+    /// Refuses a function, or all whose names begin with `name` if it ends with an asterisk: a template that calls it does
+    /// not parse, and the error gives the reason.
+    pub fn refuse(&mut self, name: &str, reason: &str) -> &mut Functions {
+        self.refused.push((name.to_owned(), reason.to_owned()));
         self
     }
 
@@ -159,8 +189,16 @@ impl Functions {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Callable> {
-        let custom = self.custom.get(name).map(|function| Callable::Custom(Arc::clone(function)));
-        custom.or_else(|| Builtin::find(name).map(Callable::Builtin))
+        self.custom.get(name).cloned().or_else(|| Builtin::find(name).map(Callable::Builtin))
+    }
+
+    /// Why the function of this name is refused, if it is.
+    pub(crate) fn refusal(&self, name: &str) -> Option<&str> {
+        let is_meant = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == pattern,
+        };
+        self.refused.iter().find(|(pattern, _)| is_meant(pattern)).map(|(_, reason)| &**reason)
     }
 }
 
@@ -169,4 +207,5 @@ impl Functions {
 pub(crate) enum Callable {
     Builtin(Builtin),
     Custom(Arc<Function>),
+    ExecuteTemplate,
 }

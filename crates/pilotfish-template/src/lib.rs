@@ -45,6 +45,9 @@ mod printf;
 mod regular;
 mod text;
 
+pub mod catalog;
+
+pub use catalog::catalog_functions;
 pub use config::{config_functions, render_config};
 pub use error::{Error, ErrorKind, Executing};
 pub use facts::{Facts, Query};

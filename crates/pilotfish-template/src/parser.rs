@@ -514,6 +514,13 @@ impl<'t> Parser<'t> {
         Ok(Some(Operand { position, term }))
     }
 
+    fn unknown_function(&self, name: &str) -> Box<Error> {
+        self.error(match self.functions.refusal(name) {
+            Some(reason) => format!("function {} is not supported: {reason}", quoted(name)),
+            None => format!("function {} not defined", quoted(name)),
+        })
+    }
+
     fn term(&mut self) -> Result<Option<Operand>> {
         let token = self.next_non_space();
         let position = token.position;
@@ -521,7 +528,7 @@ impl<'t> Parser<'t> {
         let term = match token.kind {
             Kind::Identifier => match self.functions.find(text) {
                 Some(callable) => Term::Function { name: Box::from(text), callable },
-                None => return Err(self.error(format!("function {} not defined", quoted(text)))),
+                None => return Err(self.unknown_function(text)),
             },
             Kind::Keyword(Keyword::Dot) => Term::Dot,
             Kind::Keyword(Keyword::Nil) => Term::Nil,

@@ -46,6 +46,14 @@ pub(crate) fn regex_replace_all(call: &mut Call<'_>, arguments: &[Value]) -> Res
     Ok(Value::from(out))
 }
 
+/// `regexMatch PATTERN TEXT`: whether the pattern is found anywhere in the text.
+pub(crate) fn regex_match(call: &mut Call<'_>, arguments: &[Value]) -> Result<Value, FunctionError> {
+    let [Value::String(pattern), Value::String(text)] = arguments else { return Err(mismatch()) };
+    let (regex, size) = compile(call, pattern)?;
+    call.spend((text.len() as u64).saturating_mul((size / COMPILED_BYTES_PER_STEP) as u64))?;
+    Ok(Value::Bool(regex.is_match(text)))
+}
+
 fn compile(call: &mut Call<'_>, pattern: &str) -> Result<(Regex, usize), FunctionError> {
     let mut reason = String::new();
     for size in COMPILED_SIZES {
