@@ -161,7 +161,7 @@ fn parse_signed(text: &str) -> Option<i64> {
 }
 
 /// Reads a decimal or hexadecimal float; `None` if it is none or does not fit.
-fn parse_float(text: &str) -> Option<f64> {
+pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let body = text.trim_start_matches(['+', '-']);
     if text.len() - body.len() > 1 || !body.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return None;

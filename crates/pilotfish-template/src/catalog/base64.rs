@@ -58,7 +58,7 @@ fn decoded(text: &[u8], alphabet: &[u8; 64]) -> Result<Vec<u8>, usize> {
         let mut group = 0_u32;
         for place in 0..4 {
             let Some((at, letter)) = letters.next() else {
-                return if place == 0 { Ok(out) } else { Err(text.len()) };
+                return if place == 0 { Ok(out) } else { Err(text.len() - place) };
             };
             match alphabet.iter().position(|known| *known == letter) {
                 Some(six) => group = group << 6 | six as u32,

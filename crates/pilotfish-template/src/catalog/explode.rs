@@ -77,6 +77,13 @@ impl Branch {
             }
             call.build(2 * size_of::<Value>())?;
             let slot = branch.0.entry(Arc::from(top)).or_insert_with(|| Growth::Branch(Branch::default()));
+            if let Growth::Leaf(Value::Map(map)) = slot
+                && map.element == Type::Any
+            {
+                call.build(map.entries.len() * 2 * size_of::<Value>())?;
+                let leaf = |(key, value): (&Arc<str>, &Value)| (Arc::clone(key), Growth::Leaf(value.clone()));
+                *slot = Growth::Branch(Branch(map.entries.iter().map(leaf).collect()));
+            }
             branch = match slot {
                 Growth::Branch(next) => next,
                 Growth::Leaf(value) => return Err(not_a_map(function, path, top, value)),
@@ -125,7 +132,6 @@ fn merged(call: &mut Call<'_>, base: &Map, map: &Map, overrides: bool, depth: us
                 merged(call, one, two, overrides, depth + 1)?
             }
             (Some(known), _) if !overrides && known.is_true() => continue,
-            (Some(_), _) if overrides && !value.is_true() => continue,
             _ => value.clone(),
         };
         entries.insert(Arc::clone(key), merged);

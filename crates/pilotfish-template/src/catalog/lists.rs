@@ -6,6 +6,8 @@ use crate::value::{Type, Value};
 
 type Outcome = Result<Value, FunctionError>;
 
+const NO_TYPE: &str = "reflect: call of reflect.Value.Type on zero Value";
+
 pub(super) fn add(functions: &mut Functions) {
     functions
         .insert(
@@ -48,16 +50,20 @@ fn contains_some(call: &mut Call<'_>, arguments: &[Value], deciding: bool, resul
 /// Whether a list has an item of the same kind and value, or a text has a part.
 fn contains(call: &mut Call<'_>, list: &Value, item: &Value) -> Result<bool, FunctionError> {
     call.spend(1 + list_cost(list, item))?;
-    Ok(match (list, item) {
-        (Value::List(list), _) => list.items.iter().any(|one| match (one, item) {
+    let is_text = |value: &Value| matches!(value, Value::String(_));
+    match (list, item) {
+        // Go asks for the type of what has none.
+        (Value::List(list), Value::Nil) if list.items.iter().any(is_text) => Err(NO_TYPE.into()),
+        (Value::String(_), Value::Nil) => Err(NO_TYPE.into()),
+        (Value::List(list), _) => Ok(list.items.iter().any(|one| match (one, item) {
             (Value::Int(one), Value::Int(two)) => one == two,
             (Value::Float(one), Value::Float(two)) => one == two,
             (Value::String(one), Value::String(two)) => one == two,
             _ => false,
-        }),
-        (Value::String(text), Value::String(part)) => text.contains(&**part),
-        _ => false,
-    })
+        })),
+        (Value::String(text), Value::String(part)) => Ok(text.contains(&**part)),
+        _ => Ok(false),
+    }
 }
 
 /// What looking through a list or text costs, in steps.

@@ -20,13 +20,21 @@ mod base64;
 mod digest;
 mod explode;
 mod grouping;
+mod json_read;
+mod json_write;
 mod lists;
 mod numbers;
 mod question;
 mod refused;
 mod scratch;
+mod spew;
 mod strings;
 mod syntax;
+mod timestamp;
+mod toml_write;
+mod yaml_read;
+mod yaml_scalar;
+mod yaml_write;
 
 pub use answers::{Answers, HealthCheck, HealthService, KeyPair, Node, NodeService};
 pub use question::{
@@ -57,10 +65,17 @@ pub fn catalog_functions() -> Functions {
     digest::add(&mut functions);
     explode::add(&mut functions);
     grouping::add(&mut functions);
+    json_read::add(&mut functions);
+    json_write::add(&mut functions);
     lists::add(&mut functions);
     numbers::add(&mut functions);
     refused::add(&mut functions);
     scratch::add(&mut functions);
+    spew::add(&mut functions);
     strings::add(&mut functions);
+    timestamp::add(&mut functions);
+    toml_write::add(&mut functions);
+    yaml_read::add(&mut functions);
+    yaml_write::add(&mut functions);
     functions
 }

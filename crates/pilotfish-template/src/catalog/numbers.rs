@@ -117,14 +117,14 @@ impl Operation {
     fn apply(self, arguments: &[Value]) -> Outcome {
         let [second, first] = arguments else { return Err(mismatch()) };
         let one = Number::of(first).ok_or_else(|| self.unknown(first))?;
+        if let (Operation::Modulo, Number::Float(_)) = (self, one) {
+            return Err(self.unknown(first));
+        }
         let two = Number::of(second).ok_or_else(|| self.unknown(second))?;
-        let is_float = matches!(one, Number::Float(_)) || matches!(two, Number::Float(_));
         match self {
             Operation::Maximum => Ok(if less(two, one) { one } else { two }.value()),
             Operation::Minimum => Ok(if less(one, two) { one } else { two }.value()),
-            Operation::Modulo if is_float => {
-                Err(self.unknown(if matches!(one, Number::Float(_)) { first } else { second }))
-            }
+            Operation::Modulo if matches!(two, Number::Float(_)) => Err(self.unknown(second)),
             Operation::Add | Operation::Divide | Operation::Modulo | Operation::Multiply | Operation::Subtract => {
                 let result = match (one, two) {
                     (Number::Float(_), _) | (_, Number::Float(_)) => {
@@ -195,7 +195,9 @@ fn less(one: Number, two: Number) -> bool {
 
 /// The error of reading an integer, in the words of Go's `function`.
 pub(super) fn integer_error(function: &str, text: &str, error: &ParseIntError) -> FunctionError {
-    let is_large = matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow);
+    // A letter among too many digits is told first, as Go does.
+    let is_number = text.bytes().skip(usize::from(text.starts_with(['+', '-']))).all(|byte| byte.is_ascii_digit());
+    let is_large = is_number && matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow);
     number_error(function, text, if is_large { "value out of range" } else { "invalid syntax" })
 }
 
@@ -219,7 +221,9 @@ fn parse_float(_: &mut Call<'_>, arguments: &[Value]) -> Outcome {
         return Ok(Value::Float(0.0));
     }
     let function = "parseFloat: strconv.ParseFloat";
-    let number: f64 = text.parse().map_err(|_| number_error(function, text, "invalid syntax"))?;
+    // The literals of templates also allow underscores and hexadecimal digits.
+    let number: Option<f64> = text.parse().ok().or_else(|| crate::number::parse_float(text));
+    let number = number.ok_or_else(|| number_error(function, text, "invalid syntax"))?;
     let names_infinity = text.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'i'));
     if number.is_infinite() && !names_infinity {
         return Err(number_error(function, text, "value out of range"));

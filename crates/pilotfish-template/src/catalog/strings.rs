@@ -38,23 +38,32 @@ pub(super) fn add(functions: &mut Functions) {
 }
 
 /// Every word with its first letter in upper case, and the others as they are. A word is letters, digits and what joins
-/// them: an apostrophe or a full stop between two letters, underscores and combining marks.
+/// them: underscores, combining marks, and an apostrophe or a full stop between two of a kind.
 fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut in_word = false;
+    let mut previous = ' ';
+    let mut is_titled = false;
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
-        let follows_letter = letters.peek().is_some_and(|next| next.is_alphabetic());
-        if letter.is_alphabetic() && !in_word {
-            out.extend(letter.to_uppercase());
-            in_word = true;
-            continue;
+        if letter.is_lowercase() || letter.is_uppercase() {
+            if is_titled {
+                out.push(letter);
+            } else {
+                out.extend(letter.to_uppercase());
+            }
+            is_titled = true;
+        } else {
+            let next = letters.peek().copied().unwrap_or(' ');
+            let between = |kind: fn(char) -> bool| kind(previous) && kind(next);
+            let joins = letter.is_alphanumeric()
+                || letter == '_'
+                || is_combining(letter)
+                || (matches!(letter, '\'' | '.' | '\u{2019}' | ':' | '\u{b7}') && between(char::is_alphabetic))
+                || (matches!(letter, '\'' | '.' | '\u{2019}' | ',' | ';') && between(char::is_numeric));
+            is_titled &= joins;
+            out.push(letter);
         }
-        in_word = letter.is_alphanumeric()
-            || letter == '_'
-            || is_combining(letter)
-            || (in_word && follows_letter && matches!(letter, '\'' | '.' | '\u{2019}' | ':' | '\u{b7}'));
-        out.push(letter);
+        previous = letter;
     }
     out
 }
