@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::value::{StructType, Type, Value};
 
 use super::question::{ServiceQuery, Status};
+use super::sockaddr::Interface;
 
 /// An instance of a service, as `service` gives it.
 #[derive(Clone, Debug, Default)]
@@ -450,5 +451,10 @@ impl Answers {
     /// The answer of `timestamp`: nanoseconds since 1970, UTC.
     pub fn time(unix_nanoseconds: i64) -> Value {
         Value::Int(unix_nanoseconds)
+    }
+
+    /// The answer of `sockaddr`: all addresses of this machine.
+    pub fn interfaces(interfaces: &[Interface]) -> Value {
+        Interface::to_value(interfaces)
     }
 }
