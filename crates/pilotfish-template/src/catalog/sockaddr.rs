@@ -191,7 +191,23 @@ pub(super) fn add(functions: &mut Functions) {
 /// The functions that an expression of `sockaddr` may call.
 fn language() -> Functions {
     let mut functions = Functions::new();
-    let interfaces = || Type::list(type_named(INTERFACE));
+    add_sources(&mut functions);
+    add_filters(&mut functions);
+    add_ends(&mut functions);
+    functions.refuse(
+        "*",
+        "sockaddr knows Get{All,Default,Private,Public}Interfaces, Get{Private,Public}IP[s], GetInterfaceIP[s], \
+         include, exclude, attr, join and limit",
+    );
+    functions
+}
+
+fn interfaces() -> Type {
+    Type::list(type_named(INTERFACE))
+}
+
+/// What begins an expression.
+fn add_sources(functions: &mut Functions) {
     for (name, keep, joins) in [
         ("GetAllInterfaces", None, None),
         ("GetDefaultInterfaces", Some(Keep::Default), None),
@@ -221,6 +237,10 @@ fn language() -> Functions {
             }),
         );
     }
+}
+
+/// What goes on with some of the interfaces.
+fn add_filters(functions: &mut Functions) {
     for (name, includes) in [("include", true), ("exclude", false)] {
         functions.insert(
             name,
@@ -244,6 +264,10 @@ fn language() -> Functions {
             }),
         );
     }
+}
+
+/// What makes a text of the interfaces, or fewer of them.
+fn add_ends(functions: &mut Functions) {
     functions
         .insert(
             "attr",
@@ -275,13 +299,7 @@ fn language() -> Functions {
                 }
                 _ => Err(mismatch()),
             }),
-        )
-        .refuse(
-            "*",
-            "sockaddr knows Get{All,Default,Private,Public}Interfaces, Get{Private,Public}IP[s], \
-                      GetInterfaceIP[s], include, exclude, attr, join and limit",
         );
-    functions
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
