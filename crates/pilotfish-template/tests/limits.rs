@@ -121,7 +121,7 @@ fn costly_expressions_are_refused() {
 
 #[track_caller]
 fn catalog_over_limit(text: &str, data: &str, message: &str) {
-    let limits = Limits { output_bytes: 8 << 20, working_bytes: 16 << 20, steps: 1_000_000, ..Limits::default() };
+    let limits = Limits { output_bytes: 1 << 20, working_bytes: 4 << 20, steps: 200_000, ..Limits::default() };
     let template = Template::parse("t", text, &catalog_functions()).expect("the text is a template");
     let options = RenderOptions { limits, ..RenderOptions::default() };
     let error = template.render(&Value::from(data), &mut Facts::default(), &options).expect_err("it is refused");
@@ -130,7 +130,7 @@ fn catalog_over_limit(text: &str, data: &str, message: &str) {
 
 #[test]
 fn documents_and_maps_are_bounded() {
-    const DEEP: usize = 100_000;
+    const DEEP: usize = 20_000;
     let nesting = "exceeded maximum nesting of values";
     for (text, message) in [("{{parseJSON .}}", nesting), ("{{parseYAML .}}", "recursion limit exceeded")] {
         catalog_over_limit(text, &"[".repeat(DEEP), message);
