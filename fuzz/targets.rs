@@ -98,7 +98,9 @@ pub(crate) fn documents(data: &[u8]) {
             "{{. | parseYAML | toYAML}}",
         ),
     ] {
-        if let Some(first) = render_over(there, &data) {
+        // What go-yaml writes for these does not mean what it wrote: a negative zero, and a key that reads as a merge.
+        let is_known = |text: &str| text.contains("-0") || text.contains("<<");
+        if let Some(first) = render_over(there, &data).filter(|text| !is_known(text)) {
             let second = render_over(back, &Value::from(first.as_str()));
             assert_eq!(second.as_deref(), Some(&*first), "{there}");
         }
