@@ -125,6 +125,12 @@ impl Builtin {
             (Builtin::Index, [item, indexes @ ..]) => index(item, indexes),
             (Builtin::Slice, [item, indexes @ ..]) => slice(call, &item.value, indexes),
             (Builtin::Call, [function, arguments @ ..]) => call_value(call, callee, &function.value, arguments),
+            (Builtin::Equal | Builtin::NotEqual, [first, other]) => {
+                call.budget.read(first.value.size())?;
+                call.budget.read(other.value.size())?;
+                let equal = equal(&first.value, core::slice::from_ref(&other.value))?;
+                Ok(Value::Bool(equal == (self == Builtin::Equal)))
+            }
             _ => {
                 for argument in arguments {
                     call.budget.read(argument.value.size())?;

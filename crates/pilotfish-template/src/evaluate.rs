@@ -13,7 +13,7 @@ use crate::execute::{At, Execution};
 use crate::functions::{Call, Callable, Function};
 use crate::quote::quoted;
 use crate::template::MissingKey;
-use crate::tree::{Command, Operand, Pipeline, Term};
+use crate::tree::{Command, Operand, Path, Pipeline, Term};
 use crate::value::{List, Type, Value};
 
 /// A call as the template writes it: the function's name and arguments, and what the pipeline hands on to it.
@@ -29,6 +29,23 @@ impl Invocation<'_> {
     fn has_arguments(&self) -> bool {
         !self.arguments.is_empty() || self.last.is_some()
     }
+}
+
+/// What the keys and fields of a path lead to, if they do.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else has keys or fields")]
+fn walk(from: &Datum, path: &Path) -> Option<Datum> {
+    let (mut value, mut boxed) = (&from.value, from.boxed);
+    for name in path {
+        (value, boxed) = match value {
+            Value::Map(map) => (map.entries.get(&**name)?, map.element == Type::Any),
+            Value::Struct(structure) if structure.kind.methods.is_empty() => {
+                let field = structure.field(name)?;
+                (field, matches!(field, Value::Nil))
+            }
+            _ => return None,
+        };
+    }
+    Some(Datum { value: value.clone(), boxed })
 }
 
 impl<'t> Execution<'t, '_> {
@@ -90,6 +107,11 @@ impl<'t> Execution<'t, '_> {
         if !matches!(operand.term, Term::Pipeline(_)) {
             self.at = At::Operand(operand);
         }
+        if !invocation.has_arguments()
+            && let Some(found) = self.plain_field(dot, &operand.term)?
+        {
+            return Ok(found);
+        }
         let (receiver, path) = match &operand.term {
             Term::Bool(truth) => (Datum::plain(Value::Bool(*truth)), None),
             Term::Dot => (dot.clone(), None),
@@ -118,6 +140,23 @@ impl<'t> Execution<'t, '_> {
                 }
                 self.field(dot, &receiver, Invocation { name, at: At::Operand(operand), ..invocation })
             }
+        }
+    }
+
+    /// The end of a path that leads through keys and fields only, found without holding what lies between; `None` if it is
+    /// another term, or if there is more to it: a method, a key that is missing, an error.
+    fn plain_field(&mut self, dot: &Datum, term: &Term) -> Result<Option<Datum>> {
+        match term {
+            Term::Field(path) => Ok(walk(dot, path)),
+            Term::Variable { name, path } => Ok(walk(self.slot(name)?, path)),
+            Term::Bool(_)
+            | Term::Dot
+            | Term::Nil
+            | Term::Number(_)
+            | Term::String { .. }
+            | Term::Function { .. }
+            | Term::Pipeline(_)
+            | Term::Chain { .. } => Ok(None),
         }
     }
 
@@ -249,26 +288,28 @@ impl<'t> Execution<'t, '_> {
         if matches!(builtin, Builtin::And | Builtin::Or) {
             return self.first_decisive(dot, builtin == Builtin::Or, invocation);
         }
-        let mut arguments = Vec::with_capacity(invocation.arguments.len() + 1);
-        for argument in invocation.arguments {
-            let value = match builtin.wanted(arguments.len()) {
+        let mark = self.arguments.len();
+        for (at, argument) in invocation.arguments.iter().enumerate() {
+            let value = match builtin.wanted(at) {
                 Wanted::Raw => self.raw_argument(dot, argument)?,
                 Wanted::Any => Datum::plain(self.argument(dot, argument, &Type::Any)?),
                 Wanted::String => Datum::plain(self.argument(dot, argument, &Type::String)?),
             };
-            arguments.push(value);
+            self.arguments.push(value);
         }
         let callee = invocation.arguments.first();
         if let Some(last) = invocation.last {
-            arguments.push(match builtin.wanted(arguments.len()) {
+            let last = match builtin.wanted(self.arguments.len() - mark) {
                 Wanted::Raw => last,
                 Wanted::Any => Datum::plain(self.fit(&last, &Type::Any)?),
                 Wanted::String => Datum::plain(self.fit(&last, &Type::String)?),
-            });
+            };
+            self.arguments.push(last);
         }
         let callee = callee.filter(|_| builtin == Builtin::Call).map(ToString::to_string).unwrap_or_default();
         let mut call = Call { facts: self.facts, scratch: &mut self.scratch, budget: &mut self.budget };
-        let outcome = builtin.call(&mut call, &arguments, &callee);
+        let outcome = builtin.call(&mut call, &self.arguments[mark..], &callee);
+        self.arguments.truncate(mark);
         outcome.map(Datum::plain).map_err(|error| {
             self.at = invocation.at;
             self.function_failure(invocation.name, error)

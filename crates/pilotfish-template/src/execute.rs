@@ -27,6 +27,8 @@ pub(crate) struct Execution<'t, 'f> {
     pub(crate) scratch: BTreeMap<String, Value>,
     pub(crate) budget: Budget,
     pub(crate) at: At<'t>,
+    /// The arguments of the built-in functions that are being called, those of the innermost last.
+    pub(crate) arguments: Vec<Datum>,
     pub(crate) template: &'t Template,
     definition: &'t str,
     output: Text,
@@ -83,9 +85,10 @@ pub(crate) fn execute<'t>(
         scratch: BTreeMap::new(),
         budget: Budget::new(&options.limits),
         at: At::Nothing,
+        arguments: Vec::new(),
         template,
         definition: &template.name,
-        output: Text::new(options.limits.output_bytes, Limit::OutputBytes),
+        output: Text::with_capacity(options.limits.output_bytes, Limit::OutputBytes, template.text.len()),
         variables: Vec::new(),
         frame: 0,
         depth: 0,
@@ -151,7 +154,7 @@ impl<'t> Execution<'t, '_> {
         self.variables.push((name, value));
     }
 
-    fn slot(&mut self, name: &str) -> Result<&mut Datum> {
+    pub(crate) fn slot(&mut self, name: &str) -> Result<&mut Datum> {
         let found = self.variables[self.frame..].iter().rposition(|(known, _)| *known == name);
         let Some(found) = found else { return Err(self.fail(format!("undefined variable: {name}"))) };
         let at = self.frame + found;
@@ -212,6 +215,8 @@ impl<'t> Execution<'t, '_> {
             self.output.push_str(text);
         } else if let Value::Nil = datum.value {
             self.output.push_str("<no value>");
+        } else if let Value::Int(number) = datum.value {
+            self.output.push_number(number);
         } else {
             print_value(&mut self.output, &datum.value);
         }
@@ -362,11 +367,12 @@ impl<'t> Execution<'t, '_> {
         let Some((name, body)) = self.template.definitions.get_key_value(name) else { return Ok(None) };
         let inner = Text::new(self.budget.working_bytes(), Limit::WorkingBytes);
         let output = core::mem::replace(&mut self.output, inner);
-        let outer = (self.definition, self.frame, self.variables.len());
+        let outer = (self.definition, self.frame, self.variables.len(), self.arguments.len());
         let result = self.definition(name, body, &dot);
         // A failure leaves in the middle, and the error is told from where the call stands.
         (self.definition, self.frame) = (outer.0, outer.1);
         self.variables.truncate(outer.2);
+        self.arguments.truncate(outer.3);
         let inner = core::mem::replace(&mut self.output, output);
         result?;
         let text = inner.into_string();

@@ -10,6 +10,7 @@ use core::fmt;
 use crate::builtins::Builtin;
 use crate::facts::{Facts, Query};
 use crate::limits::{Budget, Limit};
+use crate::template::{MissingKey, RenderOptions, Template};
 use crate::value::{Type, Value};
 
 /// Why a function gave no value.
@@ -88,6 +89,22 @@ impl Call<'_> {
     /// `Exceeded` when the rendering's [`Limits`](crate::Limits) do not allow it.
     pub fn spend(&mut self, steps: u64) -> Result<(), FunctionError> {
         self.budget.spend(steps)
+    }
+
+    /// Renders another template, a short one, over the same facts and without data. It costs all that it may use.
+    ///
+    /// # Errors
+    /// What the template's own error says, or `Exceeded`.
+    pub(crate) fn render(&mut self, name: &str, text: &str, functions: &Functions) -> Result<String, FunctionError> {
+        self.build(text.len())?;
+        let failed = |error: crate::Error| FunctionError::Failed(alloc::format!("{error}"));
+        let template = Template::parse(name, text, functions).map_err(failed)?;
+        let limits = self.budget.inner();
+        self.spend(limits.steps)?;
+        let options = RenderOptions { missing_key: MissingKey::Zero, limits };
+        let output = template.render(&Value::Nil, self.facts, &options).map_err(failed)?;
+        self.build(output.text.len())?;
+        Ok(output.text)
     }
 
     /// The bytes that may still be built.

@@ -6,8 +6,17 @@ use alloc::string::String;
 
 use crate::quote::{is_printable, quote_with, quoted};
 
-const LEFT: &str = "{{";
-const RIGHT: &str = "}}";
+/// What surrounds an action.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delimiters<'t> {
+    pub(crate) left: &'t str,
+    pub(crate) right: &'t str,
+}
+
+impl Delimiters<'_> {
+    pub(crate) const USUAL: Delimiters<'static> = Delimiters { left: "{{", right: "}}" };
+}
+
 /// The length of a trim marker with its space, `- ` or ` -`, in bytes.
 const MARKER: usize = 2;
 
@@ -108,6 +117,7 @@ enum State {
 /// The scanner. It reads on demand: [`Lexer::next_token`] until an `End` or `Error` token.
 pub(crate) struct Lexer<'t> {
     input: &'t str,
+    delimiters: Delimiters<'t>,
     position: usize,
     start: usize,
     start_line: usize,
@@ -141,8 +151,8 @@ pub(crate) fn unicode_name(character: char) -> String {
 }
 
 impl<'t> Lexer<'t> {
-    pub(crate) fn new(input: &'t str) -> Self {
-        Lexer { input, position: 0, start: 0, start_line: 1, parentheses: 0, state: State::Text }
+    pub(crate) fn new(input: &'t str, delimiters: Delimiters<'t>) -> Self {
+        Lexer { input, delimiters, position: 0, start: 0, start_line: 1, parentheses: 0, state: State::Text }
     }
 
     pub(crate) fn next_token(&mut self) -> Token<'t> {
@@ -198,13 +208,13 @@ impl<'t> Lexer<'t> {
     /// The text up to the next action, without the spaces that its trim marker takes away.
     fn text(&mut self) -> Option<Token<'t>> {
         let rest = self.rest();
-        let Some(found) = rest.find(LEFT) else {
+        let Some(found) = rest.find(self.delimiters.left) else {
             self.position = self.input.len();
             self.state = State::Done;
             return (self.position > self.start).then(|| self.emit(Kind::Text));
         };
         let mut text = &rest[..found];
-        if left_trim_marker(&rest[found + LEFT.len()..]) {
+        if left_trim_marker(&rest[found + self.delimiters.left.len()..]) {
             text = text.trim_end_matches(is_space);
         }
         self.state = State::LeftDelimiter;
@@ -216,7 +226,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn left_delimiter(&mut self) -> Option<Token<'t>> {
-        self.position += LEFT.len();
+        self.position += self.delimiters.left.len();
         let marker = if left_trim_marker(self.rest()) { MARKER } else { 0 };
         if self.rest()[marker..].starts_with("/*") {
             self.position += marker;
@@ -239,7 +249,7 @@ impl<'t> Lexer<'t> {
         let Some(trim) = self.right_delimiter_ahead() else {
             return Some(self.fail("comment ends before closing delimiter"));
         };
-        self.position += RIGHT.len() + if trim { MARKER } else { 0 };
+        self.position += self.delimiters.right.len() + if trim { MARKER } else { 0 };
         self.trim_left(trim);
         self.state = State::Text;
         None
@@ -248,10 +258,10 @@ impl<'t> Lexer<'t> {
     /// Whether a right delimiter follows, and if so, whether it has a trim marker.
     fn right_delimiter_ahead(&self) -> Option<bool> {
         let rest = self.rest();
-        if right_trim_marker(rest) && rest[MARKER..].starts_with(RIGHT) {
+        if right_trim_marker(rest) && rest[MARKER..].starts_with(self.delimiters.right) {
             return Some(true);
         }
-        rest.starts_with(RIGHT).then_some(false)
+        rest.starts_with(self.delimiters.right).then_some(false)
     }
 
     fn trim_left(&mut self, trim: bool) {
@@ -267,7 +277,7 @@ impl<'t> Lexer<'t> {
             self.position += MARKER;
             self.ignore();
         }
-        self.position += RIGHT.len();
+        self.position += self.delimiters.right.len();
         let token = self.emit(Kind::RightDelimiter);
         self.trim_left(trim);
         self.state = State::Text;
@@ -320,7 +330,7 @@ impl<'t> Lexer<'t> {
             self.position += 1;
         }
         let last = &self.input[self.position - 1..];
-        if right_trim_marker(last) && last[MARKER..].starts_with(RIGHT) {
+        if right_trim_marker(last) && last[MARKER..].starts_with(self.delimiters.right) {
             self.position -= 1;
             if self.position == self.start {
                 return self.action();
@@ -339,7 +349,7 @@ impl<'t> Lexer<'t> {
     fn at_terminator(&self) -> bool {
         match self.peek() {
             None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(') => true,
-            Some(_) => self.rest().starts_with(RIGHT),
+            Some(_) => self.rest().starts_with(self.delimiters.right),
         }
     }
 

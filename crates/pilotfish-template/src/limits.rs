@@ -19,6 +19,12 @@ pub const MAX_VALUE_NESTING: usize = 200;
 /// Bytes of text that cost one step when a function reads or writes them, in bytes.
 pub(crate) const BYTES_PER_STEP: usize = 64;
 
+/// What a rendering within a rendering may do, in steps.
+const MAX_INNER_STEPS: u64 = 5_000;
+
+/// What a rendering within a rendering may build, in bytes.
+const MAX_INNER_BYTES: usize = 64 << 10;
+
 /// The bounds of one rendering. Going over one is an [`Error`](crate::Error) of kind `Limit`, never a panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -89,6 +95,12 @@ impl Budget {
         self.working_bytes =
             self.working_bytes.checked_sub(bytes).ok_or(FunctionError::Exceeded(Limit::WorkingBytes))?;
         self.read(bytes)
+    }
+
+    /// The limits for a rendering within this one.
+    pub(crate) fn inner(&self) -> Limits {
+        let bytes = self.working_bytes.min(MAX_INNER_BYTES);
+        Limits { nesting: MAX_SYNTAX_NESTING, output_bytes: bytes, working_bytes: bytes, steps: MAX_INNER_STEPS }
     }
 
     pub(crate) fn working_bytes(&self) -> usize {

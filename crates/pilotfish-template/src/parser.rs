@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::Functions;
-use crate::lexer::{Keyword, Kind, Lexer, Token};
+use crate::lexer::{Delimiters, Keyword, Kind, Lexer, Token};
 use crate::limits::{MAX_PIPELINE_COMMANDS, MAX_SYNTAX_NESTING};
 use crate::number::Number;
 use crate::quote::{quoted, unquote};
@@ -19,12 +19,12 @@ use crate::tree::{Branch, Command, Loop, Node, Operand, Path, Pipeline, Template
 pub(crate) type Definitions = BTreeMap<Box<str>, Vec<Node>>;
 
 /// Parses `text` and returns all its definitions, the text's own under `name`.
-pub(crate) fn parse(name: &str, text: &str, functions: &Functions) -> Result<Definitions> {
+pub(crate) fn parse(name: &str, text: &str, delimiters: Delimiters<'_>, functions: &Functions) -> Result<Definitions> {
     let mut parser = Parser {
         name,
         text,
         functions,
-        lexer: Lexer::new(text),
+        lexer: Lexer::new(text, delimiters),
         pending: Vec::new(),
         line: 1,
         action_line: None,

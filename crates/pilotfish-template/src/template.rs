@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::execute::execute;
 use crate::facts::Facts;
 use crate::functions::Functions;
+use crate::lexer::Delimiters;
 use crate::limits::Limits;
 use crate::parser::{Definitions, parse};
 use crate::value::Value;
@@ -54,7 +55,24 @@ impl Template {
     /// `Syntax` with Go's message, or `Limit` if the text nests deeper than
     /// [`MAX_SYNTAX_NESTING`](crate::MAX_SYNTAX_NESTING).
     pub fn parse(name: &str, text: &str, functions: &Functions) -> Result<Template, Error> {
-        let definitions = parse(name, text, functions).map_err(|error| *error)?;
+        Template::parse_between(name, text, ("", ""), functions)
+    }
+
+    /// Parses `text` whose actions stand between other delimiters than `{{` and `}}`; one that is empty is the usual one.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_between(
+        name: &str,
+        text: &str,
+        delimiters: (&str, &str),
+        functions: &Functions,
+    ) -> Result<Template, Error> {
+        let or_usual = |delimiter, usual| if str::is_empty(delimiter) { usual } else { delimiter };
+        let (left, right) = delimiters;
+        let usual = Delimiters::USUAL;
+        let delimiters = Delimiters { left: or_usual(left, usual.left), right: or_usual(right, usual.right) };
+        let definitions = parse(name, text, delimiters, functions).map_err(|error| *error)?;
         Ok(Template { name: Box::from(name), text: Box::from(text), definitions })
     }
 

@@ -18,6 +18,30 @@ impl Text {
         Text { buffer: String::new(), limit, exceeded: None, reason }
     }
 
+    /// The same with room for `expected` bytes.
+    pub(crate) fn with_capacity(limit: usize, reason: Limit, expected: usize) -> Self {
+        Text { buffer: String::with_capacity(expected.min(limit)), ..Text::new(limit, reason) }
+    }
+
+    pub(crate) fn push_number(&mut self, number: i64) {
+        // As many digits as the largest has, from the last one on.
+        let mut digits = [0_u8; 20];
+        let mut start = digits.len();
+        let mut rest = number.unsigned_abs();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            self.push('-');
+        }
+        self.push_str(core::str::from_utf8(&digits[start..]).expect("digits are ASCII"));
+    }
+
     pub(crate) fn push_str(&mut self, text: &str) {
         if self.exceeded.is_none() {
             if text.len() > self.limit - self.buffer.len() {

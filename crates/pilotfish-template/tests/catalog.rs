@@ -1,7 +1,7 @@
 //! The functions of consul-template, over answers as whoever fetches would give them.
 #![allow(clippy::unwrap_used)]
 
-use pilotfish_template::catalog::{Answers, HealthService, KeyPair, Node, NodeService, Question, Status};
+use pilotfish_template::catalog::{Answers, HealthService, Interface, KeyPair, Node, NodeService, Question, Status};
 use pilotfish_template::{Error, Facts, MissingKey, Query, RenderOptions, Template, Value, catalog_functions};
 
 /// Renders as whoever speaks consul-template's command line does.
@@ -281,4 +281,125 @@ fn statuses_are_the_worst_of_the_checks() {
     assert_eq!(status(&[("a", "critical"), ("b", "warning")]), Status::Critical);
     assert_eq!(status(&[("a", "critical"), ("_node_maintenance", "critical")]), Status::Maintenance);
     assert_eq!(status(&[("_service_maintenance:web", "critical")]), Status::Maintenance);
+}
+
+#[test]
+fn services_are_grouped() {
+    check(&[
+        (
+            "{{range $tag, $list := service \"web\" | byTag}}{{$tag}}:{{range $list}}{{.ID}} {{end}}{{end}}",
+            "a:web-1 b:web-1 web-2 ",
+        ),
+        ("{{range $tag, $list := services | byTag}}{{$tag}}:{{range $list}}{{.Name}} {{end}}{{end}}", "a:web b:web "),
+        ("{{byTag nil}}", "map[]"),
+        (
+            "{{byTag 1}}",
+            "template: :1:2: executing \"\" at <byTag 1>: error calling byTag: byTag: wrong argument type int",
+        ),
+        (
+            "{{range $key, $list := service \"web|any\" | byMeta \"shard|int,version,none\"}}{{$key}}:{{len $list}} {{end}}",
+            "00000__no_version___no_none_:1 00002_v2__no_none_:1 00011_v1_0__no_none_:1 ",
+        ),
+        (
+            "{{service \"web\" | byMeta \"version|int\"}}",
+            "template: :1:18: executing \"\" at <byMeta \"version|int\">: error calling byMeta: \
+             cannot parse v1.0 as number : strconv.Atoi: parsing \"v1.0\": invalid syntax",
+        ),
+        ("{{range service \"web\"}}{{if .Tags | contains \"a\"}}{{.ID}}{{end}}{{end}}", "web-1"),
+        (
+            "{{range service \"web\"}}{{.Tags.Contains}}{{end}}",
+            "template: :1:30: executing \"\" at <.Tags.Contains>: wrong number of args for Contains: want 1 got 0",
+        ),
+        (
+            "{{with key \"cfg/j\" | parseJSON}}{{end}}{{range ls \"cfg\"}}{{with .Value | parseJSON}}{{.}} {{end}}{{end}}",
+            "1 map[x:1] ",
+        ),
+        ("{{tree \"cfg\" | explode | toJSON}}", "{\"a\":\"1\",\"b\":{\"c\":\"2\"},\"j\":\"{\\\"x\\\":1}\"}"),
+        (
+            "{{range nodes}}{{toJSON .}}{{break}}{{end}}",
+            "{\"ID\":\"\",\"Node\":\"n1\",\"Address\":\"10.0.0.1\",\"Datacenter\":\"\",\"TaggedAddresses\":null,\"Meta\":{\"rack\":\"r1\"}}",
+        ),
+    ]);
+}
+
+#[test]
+fn scratch_keeps_values_within_a_rendering() {
+    check(&[
+        ("{{scratch.Key \"a\"}}{{scratch.Set \"a\" 1}}{{scratch.Key \"a\"}}{{scratch.Get \"a\"}}", "falsetrue1"),
+        ("{{scratch.Get \"a\"}}", "<no value>"),
+        ("{{scratch.SetX \"a\" 1}}{{scratch.SetX \"a\" 2}}{{scratch.Get \"a\"}}", "1"),
+        (
+            "{{scratch.MapSet \"m\" \"b\" 1}}{{scratch.MapSet \"m\" \"a\" 2}}{{scratch.MapSetX \"m\" \"a\" 3}}{{scratch.MapValues \"m\"}}{{scratch.Get \"m\"}}",
+            "[2 1]map[a:2 b:1]",
+        ),
+        (
+            "{{scratch.MapSet \"m\" \"a\" 1}}{{$m := scratch.Get \"m\"}}{{scratch.MapSet \"m\" \"a\" 2}}{{$m.a}}{{(scratch.Get \"m\").a}}",
+            "12",
+        ),
+        (
+            "{{scratch.Set \"a\" 1}}{{scratch.MapSet \"a\" \"b\" 2}}",
+            "template: :1:30: executing \"\" at <scratch.MapSet>: error calling MapSet: \"a\" is not a map",
+        ),
+        ("{{scratch.Set \"a\" 1}}{{scratch.MapValues \"a\"}}{{scratch.MapValues \"none\"}}", "[][]"),
+        (
+            "{{scratch.Gte \"a\"}}",
+            "template: :1:2: executing \"\" at <scratch>: can't evaluate field Gte in type *template.Scratch",
+        ),
+    ]);
+}
+
+#[test]
+fn what_spew_prints_is_beside_the_text() {
+    let mut facts = world();
+    assert_eq!(render("a{{spew_dump 1 \"x\"}}b{{spew_printf \"%d;\" 2}}c", &mut facts).unwrap(), "abc");
+    assert_eq!(facts.printed(), "(int) 1\n(string) (len=1) \"x\"\n2;");
+    facts.forget_questions();
+    assert_eq!(facts.printed(), "");
+}
+
+#[test]
+fn addresses_of_the_machine() {
+    let interface = |name: &str, address: &str, prefix_bits, is_default| Interface {
+        name: name.into(),
+        address: address.parse().unwrap(),
+        prefix_bits,
+        is_up: true,
+        is_default,
+    };
+    let value = Answers::interfaces(&[
+        interface("lo", "127.0.0.1", 8, false),
+        interface("lo", "::1", 128, false),
+        interface("eth1", "192.168.1.5", 24, false),
+        interface("eth0", "172.17.0.2", 16, true),
+        interface("eth0", "fe80::1", 64, true),
+        interface("eth2", "8.8.8.8", 24, false),
+    ]);
+    let mut facts = Facts::default();
+    assert_eq!(render("{{sockaddr \"GetPrivateIP\"}}", &mut facts).unwrap(), "");
+    assert_eq!(facts.missing().iter().next(), Some(&query("interfaces", "")));
+    insert(&mut facts, query_of("interfaces"), value);
+    for (text, expected) in [
+        ("GetPrivateIP", "172.17.0.2"),
+        ("GetPrivateIPs", "172.17.0.2 192.168.1.5"),
+        ("GetPublicIP", "8.8.8.8"),
+        ("GetInterfaceIP \\\"eth1\\\"", "192.168.1.5"),
+        ("GetInterfaceIPs \\\"lo\\\"", "127.0.0.1 ::1"),
+        (
+            "GetAllInterfaces | exclude \\\"name\\\" \\\"lo|eth0\\\" | join \\\"address\\\" \\\",\\\"",
+            "192.168.1.5,8.8.8.8",
+        ),
+        ("GetPrivateInterfaces | include \\\"rfc\\\" \\\"1918\\\" | attr \\\"network\\\"", "172.17.0.0/16"),
+        ("GetDefaultInterfaces | include \\\"type\\\" \\\"ipv6\\\" | limit 1 | attr \\\"name\\\"", "eth0"),
+        ("GetAllInterfaces | include \\\"flags\\\" \\\"loopback\\\" | limit 0 | attr \\\"address\\\"", ""),
+    ] {
+        assert_eq!(render(&format!("{{{{sockaddr \"{text}\"}}}}"), &mut facts).unwrap(), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("GetAllInterfaces | attr \\\"mac\\\"", "sockaddr: attribute \"mac\" is not supported; there are: address"),
+        ("GetAllInterfaces | include \\\"flags\\\" \\\"x\\\"", "sockaddr: flag \"x\" is not supported; there are: up"),
+        ("GetRoute", "function \"GetRoute\" is not supported: sockaddr knows Get{All,"),
+    ] {
+        let error = render(&format!("{{{{sockaddr \"{text}\"}}}}"), &mut facts).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
 }

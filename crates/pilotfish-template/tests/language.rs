@@ -119,6 +119,21 @@ fn structs_methods_and_function_values() {
 }
 
 #[test]
+fn other_delimiters() {
+    for (delimiters, text, expected) in [
+        (("<<", ">>"), "a  <<- .pi ->>  b{{.pi}}<</* c */>>", "a2.75b{{.pi}}"),
+        (("[", "]"), "[if .nil]a[else][(len .names)][end]", "2"),
+        (("", "%"), "{{.pi%}}", "2.75}}"),
+    ] {
+        let template = Template::parse_between("t", text, delimiters, &Functions::new()).unwrap();
+        let output = template.render(&data(), &mut Facts::default(), &RenderOptions::default()).unwrap();
+        assert_eq!(output.text, expected, "{text}");
+    }
+    let error = Template::parse_between("t", "<<.pi", ("<<", ">>"), &Functions::new()).unwrap_err();
+    assert_eq!(error.to_string(), "template: t:1: unclosed action");
+}
+
+#[test]
 fn missing_keys_as_the_option_says() {
     let text = "{{.nope}}|{{.env.B}}";
     let with = |missing_key| render(text, &RenderOptions { missing_key, ..RenderOptions::default() });

@@ -1,7 +1,8 @@
 //! No input panics, hangs or grows without bound.
 
 use pilotfish_template::{
-    ErrorKind, Facts, Limits, MAX_SYNTAX_NESTING, MissingKey, RenderOptions, Template, Type, Value, config_functions,
+    ErrorKind, Facts, Limits, MAX_SYNTAX_NESTING, MissingKey, RenderOptions, Template, Type, Value, catalog_functions,
+    config_functions,
 };
 use proptest::prelude::*;
 
@@ -116,6 +117,46 @@ fn costly_expressions_are_refused() {
     let text = "{{$x := printf \"%01000000d\" 1}}{{regexReplaceAll \"((a{50}){50}){2}b\" \"\" $x}}";
     assert!(render(text).is_err());
     assert!(render("{{regexReplaceAll \"((a{1000}){1000}){1000}\" \"\" \"x\"}}").is_err());
+}
+
+#[track_caller]
+fn catalog_over_limit(text: &str, data: &str, message: &str) {
+    let limits = Limits { output_bytes: 1 << 20, working_bytes: 4 << 20, steps: 200_000, ..Limits::default() };
+    let template = Template::parse("t", text, &catalog_functions()).expect("the text is a template");
+    let options = RenderOptions { limits, ..RenderOptions::default() };
+    let error = template.render(&Value::from(data), &mut Facts::default(), &options).expect_err("it is refused");
+    assert!(error.message.contains(message), "{text}: {}", error.message);
+}
+
+#[test]
+fn documents_and_maps_are_bounded() {
+    const DEEP: usize = 20_000;
+    let nesting = "exceeded maximum nesting of values";
+    for (text, message) in [("{{parseJSON .}}", nesting), ("{{parseYAML .}}", "recursion limit exceeded")] {
+        catalog_over_limit(text, &"[".repeat(DEEP), message);
+        catalog_over_limit(text, &"{\"a\":".repeat(DEEP), message);
+    }
+    catalog_over_limit("{{parseYAML .}}", &"- ".repeat(DEEP), nesting);
+    let laughs: String = (1..60).map(|at| format!("a{at}: &a{at} [*a{0},*a{0}]\n", at - 1)).collect();
+    let laughs = format!("a0: &a0 [x,x]\n{laughs}");
+    for write in ["print", "toJSON", "toYAML", "spew_sdump"] {
+        catalog_over_limit(&format!("{{{{parseYAML . | {write}}}}}"), &laughs, "exceeded maximum");
+    }
+    let deep_key = "{{scratch.MapSet \"m\" . 1}}{{scratch.Get \"m\" | explodeMap}}";
+    catalog_over_limit(deep_key, &"a/".repeat(DEEP), nesting);
+    catalog_over_limit("{{range 1000000}}{{scratch.MapSet \"m\" (print .) $}}{{end}}", "x", "exceeded maximum");
+    catalog_over_limit("{{range 1000000}}{{spew_dump $}}{{end}}", &"x".repeat(1_000), "exceeded maximum");
+    catalog_over_limit("{{indent 1000000000000 .}}", "x", "size of working values");
+    catalog_over_limit(
+        "{{define \"x\"}}{{executeTemplate \"x\"}}{{end}}{{executeTemplate \"x\"}}",
+        "",
+        "template depth",
+    );
+    let twice = "{{define \"x\"}}{{if lt (len .) 40}}{{executeTemplate \"x\" (print . 1)}}{{executeTemplate \"x\" (print . 1)}}{{end}}{{end}}{{executeTemplate \"x\" \"\"}}";
+    catalog_over_limit(twice, "", "exceeded maximum");
+    catalog_over_limit("{{range 1000000}}{{sockaddr \"GetPrivateIP\"}}{{end}}", "", "number of steps");
+    catalog_over_limit("{{range 1000000}}{{sha256Hex $}}{{end}}", &"x".repeat(100_000), "exceeded maximum");
+    catalog_over_limit("{{toYAML (loop 1000000)}}", "", "size of working values");
 }
 
 /// Pieces that are likely to be joined into something that parses.

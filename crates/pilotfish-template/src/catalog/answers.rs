@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::value::{StructType, Type, Value};
 
 use super::question::{ServiceQuery, Status};
+use super::sockaddr::Interface;
 
 /// An instance of a service, as `service` gives it.
 #[derive(Clone, Debug, Default)]
@@ -324,7 +325,8 @@ impl Answers {
     pub fn health_services(&mut self, query: &ServiceQuery, mut instances: Vec<HealthService>) -> Value {
         instances.retain(|instance| instance.status.is_none_or(|status| query.accepts(status)));
         if query.near.is_none() {
-            instances.sort_by(|one, two| (&one.node, &one.id).cmp(&(&two.node, &two.id)));
+            // A node has each id once, so that no order is lost; a stable sort would need as much memory again.
+            instances.sort_unstable_by(|one, two| (&one.node, &one.id).cmp(&(&two.node, &two.id)));
         }
         let mut list = Vec::with_capacity(instances.len());
         for instance in instances {
@@ -450,5 +452,10 @@ impl Answers {
     /// The answer of `timestamp`: nanoseconds since 1970, UTC.
     pub fn time(unix_nanoseconds: i64) -> Value {
         Value::Int(unix_nanoseconds)
+    }
+
+    /// The answer of `sockaddr`: all addresses of this machine.
+    pub fn interfaces(interfaces: &[Interface]) -> Value {
+        Interface::to_value(interfaces)
     }
 }

@@ -67,7 +67,7 @@ fn decoded(text: &[u8], alphabet: &[u8; 64]) -> Result<Vec<u8>, usize> {
                     if place == 2 {
                         match letters.next() {
                             Some((_, b'=')) => {}
-                            Some((at, _)) => return Err(at),
+                            Some((at, _)) => return Err(at - 1),
                             None => return Err(text.len()),
                         }
                     }

@@ -104,7 +104,7 @@ fn by_meta(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
                 _ => &format!("_no_{name}_"),
             };
             let part = if is_number {
-                let number: i64 = value.parse().map_err(|error| integer_error("strconv.Atoi", value, &error))?;
+                let number: i64 = value.parse().map_err(|error| no_number(value, &error))?;
                 format!("{number:05}")
             } else {
                 normalized(value)
@@ -115,6 +115,13 @@ fn by_meta(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
         groups.entry(Arc::from(parts.join("_"))).or_default().push(service.clone());
     }
     lists(call, groups, type_named(HEALTH_SERVICE))
+}
+
+fn no_number(value: &str, error: &core::num::ParseIntError) -> FunctionError {
+    match integer_error("strconv.Atoi", value, error) {
+        FunctionError::Failed(reason) => format!("cannot parse {value} as number : {reason}").into(),
+        FunctionError::Exceeded(limit) => limit.into(),
+    }
 }
 
 /// A text in which whatever is no letter, digit or dash has become an underscore.

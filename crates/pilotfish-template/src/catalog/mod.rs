@@ -27,6 +27,7 @@ mod numbers;
 mod question;
 mod refused;
 mod scratch;
+mod sockaddr;
 mod spew;
 mod strings;
 mod syntax;
@@ -41,6 +42,7 @@ pub use question::{
     DatacentersQuery, KeyQuery, NodeQuery, NodesQuery, Question, QuestionError, ServiceQuery, ServicesQuery, Status,
     TreeQuery,
 };
+pub use sockaddr::Interface;
 
 use crate::config::{environment, join, replace_all, split};
 use crate::functions::{Function, Functions};
@@ -71,6 +73,7 @@ pub fn catalog_functions() -> Functions {
     numbers::add(&mut functions);
     refused::add(&mut functions);
     scratch::add(&mut functions);
+    sockaddr::add(&mut functions);
     spew::add(&mut functions);
     strings::add(&mut functions);
     timestamp::add(&mut functions);

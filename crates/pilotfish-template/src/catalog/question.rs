@@ -35,7 +35,7 @@ pub enum Question {
     Environment(String),
     /// `timestamp`: the time of this rendering. Answer: [`Answers::time`](super::Answers::time).
     Time,
-    /// `sockaddr`: the addresses of this machine.
+    /// `sockaddr`: the addresses of this machine. Answer: [`Answers::interfaces`](super::Answers::interfaces).
     Interfaces,
 }
 

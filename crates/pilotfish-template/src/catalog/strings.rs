@@ -25,8 +25,8 @@ pub(super) fn add(functions: &mut Functions) {
         })
     };
     functions
-        .insert("toLower", changed(str::to_lowercase))
-        .insert("toUpper", changed(str::to_uppercase))
+        .insert("toLower", changed(|text| text.chars().map(lower).collect()))
+        .insert("toUpper", changed(|text| text.chars().map(upper).collect()))
         .insert("toTitle", changed(title))
         .insert("trimSpace", Function::new(strings(1), trim_space))
         .insert("trim", Function::new(strings(2), |call, arguments| trimmed(call, arguments, trim)))
@@ -35,6 +35,20 @@ pub(super) fn add(functions: &mut Functions) {
         .insert("splitToMap", Function::new(strings(3), split_to_map))
         .insert("indent", Function::new([Type::Int, Type::String], indent))
         .insert("loop", Function::new([], numbers).variadic(Type::Any));
+}
+
+/// The letter in lower case; Go has one letter for each, whatever comes before and after.
+fn lower(letter: char) -> char {
+    letter.to_lowercase().next().unwrap_or(letter)
+}
+
+/// The letter in upper case; one that would become several stays as it is.
+fn upper(letter: char) -> char {
+    let mut letters = letter.to_uppercase();
+    match (letters.next(), letters.next()) {
+        (Some(upper), None) => upper,
+        _ => letter,
+    }
 }
 
 /// Every word with its first letter in upper case, and the others as they are. A word is letters, digits and what joins

@@ -1,0 +1,7 @@
+//! Any text, as a query of the catalog.
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::query(data));
