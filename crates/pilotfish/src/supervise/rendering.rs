@@ -183,12 +183,12 @@ impl Rendering {
         let destination = Destination::of(&prepared.spec);
         let cleaned = std::mem::replace(&mut prepared.cleaned, true);
         let answer = asked.clone();
-        let work = move || {
+        let work = move |tell: &dyn Fn(Message)| {
             if !cleaned {
                 clean(&destination);
             }
             let staged = called(|| stage(&destination, &text)).unwrap_or_else(|panicked| Err(panicked.to_string()));
-            Message::Staged { render, asked, staged }
+            tell(Message::Staged { render, asked, staged });
         };
         let refused = self.files.work(work).err()?;
         Some(Event::Rendered { render, asked: answer, outcome: RenderOutcome::NotWritten { reason: refused } })
@@ -250,9 +250,14 @@ impl Rendering {
     /// Puts a new file in place.
     pub(super) fn commit(&mut self, render: RenderId) -> Option<Event> {
         let staged = self.staged.remove(&render)?;
-        let work = move || {
-            let result = called(|| staged.commit()).unwrap_or_else(|panicked| Err(panicked.to_string()));
-            Message::Event(Event::Committed { render, result })
+        let work = move |tell: &dyn Fn(Message)| match called(|| staged.commit())
+            .unwrap_or_else(|panicked| Err(panicked.to_string()))
+        {
+            Ok(in_place) => {
+                tell(Message::Event(Event::Committed { render, result: Ok(()) }));
+                in_place.sync();
+            }
+            Err(reason) => tell(Message::Event(Event::Committed { render, result: Err(reason) })),
         };
         let refused = self.files.work(work).err()?;
         Some(Event::Committed { render, result: Err(refused) })
@@ -262,10 +267,7 @@ impl Rendering {
     pub(super) fn discard(&mut self, render: RenderId) {
         let Some(staged) = self.staged.remove(&render) else { return };
         // If nobody has time for it, it is removed here, by being dropped.
-        let _ = self.files.work(move || {
-            staged.discard();
-            Message::Event(Event::TimePassed)
-        });
+        let _ = self.files.work(move |_| staged.discard());
     }
 
     /// A piece of work on files is over.

@@ -171,9 +171,9 @@ impl Shell {
             Message::Watched { watch, term, event } => self.catalog.follows(&watch, term).then_some(event),
             Message::Fact { fact, term, found } => self.rendering.found(fact, term, found),
             Message::Staged { render, asked, staged } => Some(self.rendering.staged(render, asked, staged)),
-            Message::Filed(message) => {
+            Message::Filed => {
                 self.rendering.filed();
-                self.received(*message, core)
+                None
             }
             Message::Answered { call, outcome, took } => {
                 self.gauges.catalog_answered(&outcome, took, self.now());
