@@ -238,6 +238,7 @@ fn client(settings: &CatalogSettings) -> Result<Client, Error> {
         addresses: addresses(settings)?,
         token: settings.token.as_ref().map(|token| Secret::new(token.reveal())),
         token_file: settings.token_file.as_ref().map(Into::into),
+        credentials: settings.credentials.as_ref().map(|credentials| Secret::new(credentials.reveal())),
         datacenter: settings.datacenter.clone(),
         tls: TlsConfig {
             ca_file: settings.tls.ca_file.as_ref().map(Into::into),
@@ -419,6 +420,7 @@ mod tests {
             addresses: vec![CatalogAddress { scheme: ConfigScheme::Http, authority: authority.into() }],
             token: None,
             token_file: None,
+            credentials: None,
             datacenter: None,
             tls: CatalogTls {
                 ca_file: None,

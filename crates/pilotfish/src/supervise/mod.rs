@@ -41,7 +41,10 @@ use pilotfish_process::Happening;
 use pilotfish_supervisor::{Event, Exit, Signal, Supervisor, Time};
 use tokio::time::sleep_until;
 
-use crate::command_line::Run;
+use crate::{
+    command_line::Run,
+    consul_template::{self, Signals, TemplateLine},
+};
 use inbox::Receiver;
 use loading::Origin;
 use panics::caught;
@@ -68,7 +71,32 @@ const EXIT_SOFTWARE: u8 = 70;
 /// # Errors
 /// Whatever keeps it from starting: nothing was started then.
 pub(crate) fn run(run: Run) -> anyhow::Result<ExitCode> {
-    let origin = Origin { config: run.config, command: run.command };
+    start(Origin { config: run.config, command: run.command, templates: None })
+}
+
+/// Renders templates by a command line of consul-template; runs until it is stopped, or everything is rendered if it says so.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn render(line: TemplateLine) -> anyhow::Result<ExitCode> {
+    if line.parse_only {
+        return consul_template::parse(&line, &loading::variables(&environment())).map(|()| ExitCode::SUCCESS);
+    }
+    let pid_file = consul_template::pid_file(&line)?;
+    let origin = Origin { templates: Some(line), ..Origin::default() };
+    // A mistake in the settings is found before the file is there.
+    origin.load(&environment())?;
+    if let Some(path) = &pid_file {
+        let written = std::fs::write(path, format!("{}\n", std::process::id()));
+        written.with_context(|| format!("cannot write the pid file {}", path.display()))?;
+    }
+    let ended = start(origin);
+    // Whoever reads it later sees that nobody runs.
+    pid_file.map(std::fs::remove_file);
+    ended
+}
+
+fn start(origin: Origin) -> anyhow::Result<ExitCode> {
     let loaded = origin.load(&environment())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot set up the event loop")?;
@@ -136,8 +164,18 @@ fn jitter() -> u32 {
 }
 
 /// A fact about processes in the state machine's words.
-fn event_of(happening: Happening) -> Event {
+fn event_of(happening: Happening, signals: Option<Signals>) -> Event {
     match happening {
+        Happening::Signal(signal) if signals.is_some_and(|signals| signals.stop == signal) => {
+            Event::Signalled(Signal::Stop)
+        }
+        Happening::Signal(signal) if signals.is_some_and(|signals| signals.reload == Some(signal)) => {
+            Event::Signalled(Signal::Hangup)
+        }
+        // consul-template passes on all others.
+        Happening::Signal(signal @ (libc::SIGHUP | libc::SIGUSR1 | libc::SIGUSR2)) if signals.is_some() => {
+            Event::Signalled(Signal::Other(signal))
+        }
         Happening::Signal(signal) => Event::Signalled(match signal {
             libc::SIGTERM | libc::SIGINT => Signal::Stop,
             libc::SIGHUP => Signal::Hangup,
