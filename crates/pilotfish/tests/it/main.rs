@@ -23,5 +23,6 @@ mod slides;
 mod stopping;
 mod talk;
 mod telemetry;
+mod template_line;
 mod templates;
 mod watching;
