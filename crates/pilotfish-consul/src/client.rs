@@ -31,6 +31,7 @@ const REFRESH_LIMIT: Duration = Duration::from_secs(1);
 pub struct Client {
     shared: Arc<Shared>,
     pin: Option<Endpoint>,
+    deadline: Duration,
 }
 
 struct Shared {
@@ -38,7 +39,6 @@ struct Shared {
     /// Whether an address has a name that needs a resolver.
     has_names: bool,
     datacenter: Option<String>,
-    deadline: Duration,
     token: TokenSource,
     /// The value of the header `Authorization`.
     authorization: Option<HeaderValue>,
@@ -72,18 +72,22 @@ impl Client {
             addresses: config.addresses.into_iter().map(Arc::new).collect(),
             has_names,
             datacenter: config.datacenter,
-            deadline: config.deadline,
             token: TokenSource::new(config.token, config.token_file),
             tls: Tls::new(config.tls),
             pool: Pool::default(),
             endpoints: Mutex::default(),
         };
-        Ok(Client { shared: Arc::new(shared), pin: None })
+        Ok(Client { shared: Arc::new(shared), pin: None, deadline: config.deadline })
     }
 
     /// A client that speaks to this server only, without fail-over. To remove a registration from a server that has returned.
     pub fn pinned(&self, endpoint: &Endpoint) -> Client {
-        Client { shared: self.shared.clone(), pin: Some(endpoint.clone()) }
+        Client { pin: Some(endpoint.clone()), ..self.clone() }
+    }
+
+    /// A client whose calls have this much time, instead of the configured [`Config::deadline`]. For long answers that can wait.
+    pub fn with_deadline(&self, deadline: Duration) -> Client {
+        Client { deadline, ..self.clone() }
     }
 
     /// The server that the next call asks first; nothing before the first call.
@@ -102,7 +106,7 @@ impl Client {
 
     /// The same; the body goes into the sink if there is one and the status is 200, else into the reply.
     pub(crate) async fn call_into(&self, call: Call, sink: Option<&mut dyn Sink>) -> Result<Reply, Error> {
-        let after = self.shared.deadline + call.hold;
+        let after = self.deadline + call.hold;
         let mut asked = None;
         let outcome = timeout_at(Instant::now() + after, self.call_with_token(&call, sink, &mut asked)).await;
         outcome.unwrap_or_else(|_| {
