@@ -36,7 +36,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use pilotfish_config::Level;
+use pilotfish_config::{Level, Loaded};
 use pilotfish_process::Happening;
 use pilotfish_supervisor::{Event, Exit, Signal, Supervisor, Time};
 use tokio::time::sleep_until;
@@ -71,7 +71,9 @@ const EXIT_SOFTWARE: u8 = 70;
 /// # Errors
 /// Whatever keeps it from starting: nothing was started then.
 pub(crate) fn run(run: Run) -> anyhow::Result<ExitCode> {
-    start(Origin { config: run.config, command: run.command, templates: None })
+    let origin = Origin { config: run.config, command: run.command, templates: None };
+    let loaded = origin.load(&environment())?;
+    start(origin, loaded)
 }
 
 /// Renders templates by a command line of consul-template; runs until it is stopped, or everything is rendered if it says so.
@@ -84,20 +86,18 @@ pub(crate) fn render(line: TemplateLine) -> anyhow::Result<ExitCode> {
     }
     let pid_file = consul_template::pid_file(&line)?;
     let origin = Origin { templates: Some(line), ..Origin::default() };
-    // A mistake in the settings is found before the file is there.
-    origin.load(&environment())?;
+    let loaded = origin.load(&environment())?;
     if let Some(path) = &pid_file {
         let written = std::fs::write(path, format!("{}\n", std::process::id()));
         written.with_context(|| format!("cannot write the pid file {}", path.display()))?;
     }
-    let ended = start(origin);
+    let ended = start(origin, loaded);
     // Whoever reads it later sees that nobody runs.
     pid_file.map(std::fs::remove_file);
     ended
 }
 
-fn start(origin: Origin) -> anyhow::Result<ExitCode> {
-    let loaded = origin.load(&environment())?;
+fn start(origin: Origin, loaded: Loaded) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot set up the event loop")?;
     let code = runtime.block_on(supervise(origin, loaded))?;
@@ -106,7 +106,7 @@ fn start(origin: Origin) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-async fn supervise(origin: Origin, loaded: pilotfish_config::Loaded) -> anyhow::Result<u8> {
+async fn supervise(origin: Origin, loaded: Loaded) -> anyhow::Result<u8> {
     let mut core = Supervisor::new(loaded.config.spec.clone(), u64::from(jitter()) << 32 | u64::from(jitter()));
     let (mut shell, mut inbox) = Shell::new(origin, loaded).await?;
     let code = match caught(turn(&mut core, &mut shell, &mut inbox)).await {
