@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::call::{Call, Reply};
@@ -33,6 +33,7 @@ pub struct Client {
     pin: Option<Endpoint>,
     /// Ask for the agent's own datacenter, whatever is configured.
     local: bool,
+    deadline: Duration,
 }
 
 struct Shared {
@@ -40,8 +41,9 @@ struct Shared {
     /// Whether an address has a name that needs a resolver.
     has_names: bool,
     datacenter: Option<String>,
-    deadline: Duration,
     token: TokenSource,
+    /// The value of the header `Authorization`.
+    authorization: Option<HeaderValue>,
     tls: Tls,
     pool: Pool,
     endpoints: Mutex<Endpoints>,
@@ -61,27 +63,38 @@ impl Client {
             Address::Unix(_) => false,
         };
         let has_names = config.addresses.iter().any(needs_lookup);
+        let authorization = config.credentials.as_ref().map(|credentials| {
+            let text = format!("Basic {}", crate::base64::encode(credentials.expose().as_bytes()));
+            let mut value = HeaderValue::from_str(&text).expect("base64 is made of letters");
+            value.set_sensitive(true);
+            value
+        });
         let shared = Shared {
+            authorization,
             addresses: config.addresses.into_iter().map(Arc::new).collect(),
             has_names,
             datacenter: config.datacenter,
-            deadline: config.deadline,
             token: TokenSource::new(config.token, config.token_file),
             tls: Tls::new(config.tls),
             pool: Pool::default(),
             endpoints: Mutex::default(),
         };
-        Ok(Client { shared: Arc::new(shared), pin: None, local: false })
+        Ok(Client { shared: Arc::new(shared), pin: None, local: false, deadline: config.deadline })
     }
 
     /// A client that speaks to this server only, without fail-over. To remove a registration from a server that has returned.
     pub fn pinned(&self, endpoint: &Endpoint) -> Client {
-        Client { shared: self.shared.clone(), pin: Some(endpoint.clone()), local: self.local }
+        Client { pin: Some(endpoint.clone()), ..self.clone() }
     }
 
     /// A client that asks for the agent's own datacenter, where its registrations are, also when another one is configured.
     pub fn local(&self) -> Client {
         Client { local: true, ..self.clone() }
+    }
+
+    /// A client whose calls have this much time, instead of the configured [`Config::deadline`]. For long answers that can wait.
+    pub fn with_deadline(&self, deadline: Duration) -> Client {
+        Client { deadline, ..self.clone() }
     }
 
     /// The server that the next call asks first; nothing before the first call.
@@ -100,7 +113,7 @@ impl Client {
 
     /// The same; the body goes into the sink if there is one and the status is 200, else into the reply.
     pub(crate) async fn call_into(&self, call: Call, sink: Option<&mut dyn Sink>) -> Result<Reply, Error> {
-        let after = self.shared.deadline + call.hold;
+        let after = self.deadline + call.hold;
         let mut asked = None;
         let outcome = timeout_at(Instant::now() + after, self.call_with_token(&call, sink, &mut asked)).await;
         outcome.unwrap_or_else(|_| {
@@ -235,7 +248,10 @@ impl Client {
         token: Option<&Secret>,
         sink: Option<&mut dyn Sink>,
     ) -> Result<Reply, Failure> {
-        let request = request(endpoint, call, token).map_err(Failure::Garbled)?;
+        let mut request = request(endpoint, call, token).map_err(Failure::Garbled)?;
+        if let Some(authorization) = &self.shared.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
         let received = connection.exchange(request, call.response_limit, sink).await?;
         self.shared.pool.put(endpoint, connection);
         let (status, headers, body) = (received.status, received.headers, received.body);

@@ -6,6 +6,9 @@ use serde::Deserialize;
 use crate::call::Call;
 use crate::{Answer, Client, Error};
 
+/// How much of an answer is copied to end an element that has begun, in bytes; an instance of a service has about 1,500.
+const PIECE: usize = 2048;
+
 /// Takes the body of an answer as it arrives.
 pub(crate) trait Sink: Send {
     /// A body begins. What an attempt before has brought counts for nothing.
@@ -27,7 +30,24 @@ pub(crate) trait Sink: Send {
 /// The type of an element, for any lifetime of the text that it borrows from.
 pub(crate) trait Shape {
     /// The element.
-    type Element<'a>: Deserialize<'a>;
+    type Element<'a>;
+
+    /// Reads one element, if it is whole, and says how long it is. Implementations are calls of [`first`]; they stand where the element is
+    /// defined, so that the reader is compiled there, for speed and not for size.
+    ///
+    /// # Errors
+    /// What is wrong with the JSON.
+    fn first(bytes: &[u8]) -> Result<Option<(Self::Element<'_>, usize)>, serde_json::Error>;
+}
+
+/// Reads the first element of `bytes` and says how long it is; nothing if it is not whole yet.
+pub(crate) fn first<'a, E: Deserialize<'a>>(bytes: &'a [u8]) -> Result<Option<(E, usize)>, serde_json::Error> {
+    let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<E>();
+    match stream.next() {
+        Some(Ok(element)) => Ok(Some((element, stream.byte_offset()))),
+        Some(Err(error)) if !error.is_eof() => Err(error),
+        Some(Err(_)) | None => Ok(None),
+    }
 }
 
 /// Where in the list the reading is.
@@ -56,8 +76,6 @@ struct Elements<S, T, N, F> {
     place: Place,
     /// What has arrived and is not read yet: less than one element.
     rest: Vec<u8>,
-    /// Bytes that must be there before the rest is tried again, so that a long element is not tried for each of its packets.
-    enough: usize,
 }
 
 impl Client {
@@ -70,8 +88,7 @@ impl Client {
         F: for<'a> Fn(&mut T, S::Element<'a>) + Send,
     {
         let shape = core::marker::PhantomData::<S>;
-        let mut elements =
-            Elements { shape, start, fold, value: None, place: Place::Nowhere, rest: Vec::new(), enough: 0 };
+        let mut elements = Elements { shape, start, fold, value: None, place: Place::Nowhere, rest: Vec::new() };
         let reply = self.call_into(call, Some(&mut elements)).await?;
         let value = elements.value.filter(|_| elements.place == Place::After);
         value
@@ -91,24 +108,26 @@ where
         self.value = Some((self.start)());
         self.place = Place::Before;
         self.rest.clear();
-        self.enough = 0;
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
-        if self.rest.is_empty() {
-            let read = self.read(bytes)?;
-            self.rest.extend_from_slice(&bytes[read..]);
-        } else {
-            self.rest.extend_from_slice(bytes);
-            if self.rest.len() < self.enough {
-                return Ok(());
-            }
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+        while !self.rest.is_empty() && !bytes.is_empty() {
+            // Only so much is copied as ends the element that has begun, about; a long one is not tried for each of its packets.
+            let more = bytes.len().min(PIECE.max(self.rest.len() / 2));
+            let begun = self.rest.len();
+            self.rest.extend_from_slice(&bytes[..more]);
             let rest = std::mem::take(&mut self.rest);
             let read = self.read(&rest)?;
-            self.rest = rest;
-            self.rest.drain(..read);
+            if read <= begun {
+                self.rest = rest;
+                self.rest.drain(..read);
+                bytes = &bytes[more..];
+            } else {
+                bytes = &bytes[read - begun..];
+            }
         }
-        self.enough = self.rest.len() + self.rest.len() / 2;
+        let read = self.read(bytes)?;
+        self.rest.extend_from_slice(&bytes[read..]);
         Ok(())
     }
 
@@ -164,18 +183,14 @@ where
 
     /// Reads one element; its length, or nothing if it is not whole yet.
     fn element(&mut self, bytes: &[u8]) -> Result<Option<usize>, String> {
-        let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<S::Element<'_>>();
-        match stream.next() {
-            Some(Ok(element)) => {
-                let length = stream.byte_offset();
-                if let Some(value) = &mut self.value {
-                    (self.fold)(value, element);
-                }
-                Ok(Some(length))
+        let element = S::first(bytes);
+        let found = element.map_err(|error| format!("unexpected JSON ({error}) in an element of the list"))?;
+        Ok(found.map(|(element, length)| {
+            if let Some(value) = &mut self.value {
+                (self.fold)(value, element);
             }
-            Some(Err(error)) if !error.is_eof() => Err(format!("unexpected JSON ({error}) in an element of the list")),
-            Some(Err(_)) | None => Ok(None),
-        }
+            length
+        }))
     }
 }
 
@@ -189,6 +204,10 @@ mod tests {
 
     impl Shape for Words {
         type Element<'a> = Word<'a>;
+
+        fn first(bytes: &[u8]) -> Result<Option<(Word<'_>, usize)>, serde_json::Error> {
+            first(bytes)
+        }
     }
 
     #[derive(Deserialize)]
@@ -205,7 +224,6 @@ mod tests {
             value: None,
             place: Place::Nowhere,
             rest: Vec::new(),
-            enough: 0,
         };
         // What an attempt before has brought is forgotten.
         elements.begin();

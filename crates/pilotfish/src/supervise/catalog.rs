@@ -268,6 +268,7 @@ fn client(settings: &CatalogSettings) -> Result<Client, Error> {
         addresses: addresses(settings)?,
         token: settings.token.as_ref().map(|token| Secret::new(token.reveal())),
         token_file: settings.token_file.as_ref().map(Into::into),
+        credentials: settings.credentials.as_ref().map(|credentials| Secret::new(credentials.reveal())),
         datacenter: settings.datacenter.clone(),
         tls: TlsConfig {
             ca_file: settings.tls.ca_file.as_ref().map(Into::into),

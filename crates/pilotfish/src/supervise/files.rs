@@ -19,7 +19,7 @@ const WAITING: usize = 1024;
 /// Enough for reading, writing and looking up users, in bytes.
 const STACK: usize = 512 * 1024;
 
-type Work = Box<dyn FnOnce() -> Message + Send>;
+type Work = Box<dyn FnOnce(&dyn Fn(Message)) + Send>;
 
 /// What waits for a thread, and how many are at it.
 pub(super) struct Files {
@@ -33,11 +33,11 @@ impl Files {
         Files { inbox, busy: 0, waiting: VecDeque::new() }
     }
 
-    /// Does the work in a thread; its message comes wrapped in [`Message::Filed`].
+    /// Does the work in a thread; what it tells is sent to the loop at once, and [`Message::Filed`] when it is over.
     ///
     /// # Errors
     /// When too much waits already; the work is dropped.
-    pub(super) fn work(&mut self, work: impl FnOnce() -> Message + Send + 'static) -> Result<(), String> {
+    pub(super) fn work(&mut self, work: impl FnOnce(&dyn Fn(Message)) + Send + 'static) -> Result<(), String> {
         if self.waiting.len() >= WAITING {
             return Err(format!("{WAITING} pieces of work on files wait already; does a file system hang?"));
         }
@@ -61,23 +61,24 @@ impl Files {
             let work = Arc::new(Mutex::new(Some(work)));
             let (taken, inbox) = (work.clone(), self.inbox.clone());
             let task = move || {
-                if let Some(message) = done(&taken) {
-                    // The loop is gone only when the supervisor ends.
-                    let _ = inbox.blocking_send(message);
-                }
+                // The loop is gone only when the supervisor ends.
+                done(&taken, &|message| drop(inbox.blocking_send(message)));
             };
-            if thread::Builder::new().name("files".into()).stack_size(STACK).spawn(task).is_err()
-                && let Some(message) = done(&work)
-            {
+            if thread::Builder::new().name("files".into()).stack_size(STACK).spawn(task).is_err() {
                 // Without threads (a limit of processes) it is done here, which is better than not at all.
-                let inbox = self.inbox.clone();
-                tokio::spawn(async move { inbox.send(message).await });
+                done(&work, &|message| {
+                    let inbox = self.inbox.clone();
+                    tokio::spawn(async move { inbox.send(message).await });
+                });
             }
         }
     }
 }
 
-fn done(work: &Mutex<Option<Work>>) -> Option<Message> {
-    let work = work.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    Some(Message::Filed(Box::new(work())))
+fn done(work: &Mutex<Option<Work>>, tell: &dyn Fn(Message)) {
+    let taken = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(work) = taken {
+        work(tell);
+        tell(Message::Filed);
+    }
 }

@@ -50,8 +50,8 @@ pub(crate) enum Message {
         /// The new file, `None` if it is the same, or why it could not be written.
         staged: Result<Option<Staged>, String>,
     },
-    /// A thread that worked on files has ended with this.
-    Filed(Box<Message>),
+    /// A piece of work on files is over.
+    Filed,
     /// A request to the catalog was answered, and this long it took.
     Answered {
         /// The request.

@@ -1,6 +1,9 @@
 //! Carries out what the state machine asks about templates: follows questions, renders, has files written. It chooses nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io::Write as _,
+};
 
 use pilotfish_config::Config;
 use pilotfish_consul::Client;
@@ -31,6 +34,7 @@ const OUTPUT_BYTES: usize = 16 << 20;
 /// Templates, what they ask, and the files that are being written.
 pub(super) struct Rendering {
     inbox: Sender,
+    dry: bool,
     files: Files,
     functions: Functions,
     templates: BTreeMap<String, Prepared>,
@@ -67,8 +71,10 @@ struct Rendered {
 }
 
 impl Rendering {
-    pub(super) fn new(inbox: Sender) -> Rendering {
+    /// `dry` has everything printed instead of written.
+    pub(super) fn new(inbox: Sender, dry: bool) -> Rendering {
         Rendering {
+            dry,
             files: Files::new(inbox.clone()),
             inbox,
             functions: catalog_functions(),
@@ -182,13 +188,14 @@ impl Rendering {
         let prepared = self.templates.get_mut(template)?;
         let destination = Destination::of(&prepared.spec);
         let cleaned = std::mem::replace(&mut prepared.cleaned, true);
-        let answer = asked.clone();
-        let work = move || {
-            if !cleaned {
+        let (answer, dry) = (asked.clone(), self.dry);
+        let work = move |tell: &dyn Fn(Message)| {
+            if !cleaned && !dry {
                 clean(&destination);
             }
-            let staged = called(|| stage(&destination, &text)).unwrap_or_else(|panicked| Err(panicked.to_string()));
-            Message::Staged { render, asked, staged }
+            let write = || if dry { print(&destination, &text) } else { stage(&destination, &text) };
+            let staged = called(write).unwrap_or_else(|panicked| Err(panicked.to_string()));
+            tell(Message::Staged { render, asked, staged });
         };
         let refused = self.files.work(work).err()?;
         Some(Event::Rendered { render, asked: answer, outcome: RenderOutcome::NotWritten { reason: refused } })
@@ -250,9 +257,14 @@ impl Rendering {
     /// Puts a new file in place.
     pub(super) fn commit(&mut self, render: RenderId) -> Option<Event> {
         let staged = self.staged.remove(&render)?;
-        let work = move || {
-            let result = called(|| staged.commit()).unwrap_or_else(|panicked| Err(panicked.to_string()));
-            Message::Event(Event::Committed { render, result })
+        let work = move |tell: &dyn Fn(Message)| match called(|| staged.commit())
+            .unwrap_or_else(|panicked| Err(panicked.to_string()))
+        {
+            Ok(in_place) => {
+                tell(Message::Event(Event::Committed { render, result: Ok(()) }));
+                in_place.sync();
+            }
+            Err(reason) => tell(Message::Event(Event::Committed { render, result: Err(reason) })),
         };
         let refused = self.files.work(work).err()?;
         Some(Event::Committed { render, result: Err(refused) })
@@ -262,16 +274,20 @@ impl Rendering {
     pub(super) fn discard(&mut self, render: RenderId) {
         let Some(staged) = self.staged.remove(&render) else { return };
         // If nobody has time for it, it is removed here, by being dropped.
-        let _ = self.files.work(move || {
-            staged.discard();
-            Message::Event(Event::TimePassed)
-        });
+        let _ = self.files.work(move |_| staged.discard());
     }
 
     /// A piece of work on files is over.
     pub(super) fn filed(&mut self) {
         self.files.done();
     }
+}
+
+/// Prints what would be written.
+fn print(destination: &Destination, text: &str) -> Result<Option<Staged>, String> {
+    let mut out = std::io::stdout().lock();
+    let printed = write!(out, "> {}\n{text}", destination.path.display()).and_then(|()| out.flush());
+    printed.map(|()| None).map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 /// The question of a name that [`facts::name`] has given it.

@@ -226,24 +226,34 @@ impl Staged {
     ///
     /// # Errors
     /// Which path, what was being done, and why it failed. The file is as it was then, and nothing is left beside it.
-    pub(crate) fn commit(self) -> Result<(), String> {
+    pub(crate) fn commit(self) -> Result<InPlace, String> {
         let path = self.path.with_file_name(&self.name);
         self.put_in_place().map_err(|error| format!("cannot replace {}: {error:#}", path.display()))
     }
 
-    fn put_in_place(mut self) -> anyhow::Result<()> {
+    fn put_in_place(mut self) -> anyhow::Result<InPlace> {
         if let Some(backup) = self.backup.take() {
             backup.put_in_place().context("cannot keep a backup")?;
         }
         renameat(&self.directory, &self.temporary, &self.directory, &self.name).map_err(io::Error::from)?;
         self.committed = true;
-        // The text is safe. Should the rename be lost with the machine, the old text is there, and the next start renders again.
-        let _ = fsync(&self.directory);
-        Ok(())
+        Ok(InPlace(self.directory.try_clone().context("cannot copy a descriptor")?))
     }
 
     /// Removes it.
     pub(crate) fn discard(self) {}
+}
+
+/// A new file that everybody sees, and a rename that may still be lost with the machine.
+#[derive(Debug)]
+pub(crate) struct InPlace(OwnedFd);
+
+impl InPlace {
+    /// Waits until the rename is on the disk. Nobody who reads the file has to wait for that: should it be lost with the machine, the old
+    /// text is there, whole, and the next start renders again.
+    pub(crate) fn sync(&self) {
+        let _ = fsync(&self.0);
+    }
 }
 
 impl Drop for Staged {
@@ -272,7 +282,11 @@ fn existing(directory: &OwnedFd, name: &OsStr) -> anyhow::Result<Option<Stat>> {
         FileType::RegularFile => Ok(Some(stat)),
         FileType::Symlink => bail!("it is a symbolic link, which is not followed; name the file that it points to"),
         FileType::Directory => bail!("it is a directory; name a file in it"),
-        other => bail!("it is no regular file ({other:?}), and cannot be replaced by one"),
+        kind @ (FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown) => bail!("it is no regular file ({kind:?}), and cannot be replaced by one"),
     }
 }
 

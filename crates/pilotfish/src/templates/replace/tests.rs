@@ -41,7 +41,7 @@ fn at(path: impl Into<PathBuf>) -> Destination {
 fn replace(destination: &Destination, text: &str) -> Result<bool, String> {
     let staged = stage(destination, text)?;
     let changed = staged.is_some();
-    staged.map_or(Ok(()), Staged::commit)?;
+    staged.map_or(Ok(()), |staged| staged.commit().map(drop))?;
     Ok(changed)
 }
 
