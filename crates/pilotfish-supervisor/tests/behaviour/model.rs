@@ -148,6 +148,10 @@ impl World {
             self.desk.reloaded();
         }
         for effect in effects {
+            if reloads(&effect) {
+                // What the same step asked for before it went back is forgotten, too.
+                self.desk.reloaded();
+            }
             self.perform(&effect);
             self.effects.push(effect);
         }
