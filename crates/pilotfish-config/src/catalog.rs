@@ -18,6 +18,8 @@ pub struct CatalogSettings {
     pub token: Option<Secret>,
     /// File with the ACL token.
     pub token_file: Option<String>,
+    /// User and password with a colon between them, for a proxy that asks for them (HTTP basic authentication).
+    pub credentials: Option<Secret>,
     /// Datacenter to ask; the agent's own if `None`.
     pub datacenter: Option<String>,
     /// TLS settings, for `https` addresses.
@@ -84,7 +86,11 @@ pub(crate) fn split_address(text: &str, default: Scheme) -> (Scheme, &str) {
     (default, text)
 }
 
-fn address(text: &str, default: Scheme) -> Result<CatalogAddress, String> {
+/// Reads one address, such as `consul:8500` or `unix:///run/consul`.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn address(text: &str, default: Scheme) -> Result<CatalogAddress, String> {
     let (scheme, rest) = split_address(text, default);
     let fail = |what: &str| Err(format!("address \"{text}\" {what}; write host:port, such as \"consul:8500\""));
     if scheme == Scheme::Unix {
@@ -125,6 +131,7 @@ pub(crate) fn read(
         addresses: Vec::new(),
         token: variable("CONSUL_HTTP_TOKEN").map(Secret::new),
         token_file: variable("CONSUL_HTTP_TOKEN_FILE"),
+        credentials: None,
         datacenter: None,
         tls: CatalogTls::default(),
     };

@@ -105,7 +105,7 @@ pub const DEFAULT_CONTROL_SOCKET: &str = "/var/run/containerpilot.socket";
 /// The control socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Its path.
+    /// Its path; empty for none.
     pub socket: String,
 }
 

@@ -10,7 +10,7 @@ pub const MAX_ERRORS_SHOWN: usize = 20;
 /// One error or warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Line in the rendered document, from 1.
+    /// Line in the rendered document, from 1; 0 for a problem that has no place in it.
     pub line: usize,
     /// Column in the rendered document, in characters, from 1.
     pub column: usize,
@@ -24,11 +24,18 @@ impl Problem {
     pub(crate) fn new(at: Position, path: impl Into<String>, message: impl Into<String>) -> Problem {
         Problem { line: at.line, column: at.column, path: path.into(), message: message.into() }
     }
+
+    /// A problem that has no place in a document: what a command line means.
+    pub fn nowhere(message: impl Into<String>) -> Problem {
+        Problem { line: 0, column: 0, path: String::new(), message: message.into() }
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: ", self.line, self.column)?;
+        if self.line > 0 {
+            write!(f, "line {}, column {}: ", self.line, self.column)?;
+        }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }

@@ -36,7 +36,7 @@ mod v3;
 mod vocabulary;
 mod when;
 
-pub use catalog::{CatalogAddress, CatalogSettings, CatalogTls, Scheme};
+pub use catalog::{CatalogAddress, CatalogSettings, CatalogTls, Scheme, address as parse_address};
 pub use config::{
     Config, Control, DEFAULT_CONTROL_SOCKET, Format, Level, Loaded, LogOutput, Logging, Metric, MetricKind, ReadFile,
     Surroundings, TELEMETRY_JOB, Telemetry,

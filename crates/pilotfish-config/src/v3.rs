@@ -74,7 +74,7 @@ fn process_surroundings(reader: &mut Reader, object: &Object<'_>) -> Process {
         cwd: filled(reader.text(object, "cwd")),
         user: filled(reader.text(object, "user")),
         group: filled(reader.text(object, "group")),
-        output: Output::Wrapped,
+        ..Process::default()
     }
 }
 

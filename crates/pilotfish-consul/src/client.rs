@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::call::{Call, Reply};
@@ -42,6 +42,8 @@ struct Shared {
     datacenter: Option<String>,
     deadline: Duration,
     token: TokenSource,
+    /// The value of the header `Authorization`.
+    authorization: Option<HeaderValue>,
     tls: Tls,
     pool: Pool,
     endpoints: Mutex<Endpoints>,
@@ -61,7 +63,14 @@ impl Client {
             Address::Unix(_) => false,
         };
         let has_names = config.addresses.iter().any(needs_lookup);
+        let authorization = config.credentials.as_ref().map(|credentials| {
+            let text = format!("Basic {}", crate::base64::encode(credentials.expose().as_bytes()));
+            let mut value = HeaderValue::from_str(&text).expect("base64 is made of letters");
+            value.set_sensitive(true);
+            value
+        });
         let shared = Shared {
+            authorization,
             addresses: config.addresses.into_iter().map(Arc::new).collect(),
             has_names,
             datacenter: config.datacenter,
@@ -235,7 +244,10 @@ impl Client {
         token: Option<&Secret>,
         sink: Option<&mut dyn Sink>,
     ) -> Result<Reply, Failure> {
-        let request = request(endpoint, call, token).map_err(Failure::Garbled)?;
+        let mut request = request(endpoint, call, token).map_err(Failure::Garbled)?;
+        if let Some(authorization) = &self.shared.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
         let received = connection.exchange(request, call.response_limit, sink).await?;
         self.shared.pool.put(endpoint, connection);
         let (status, headers, body) = (received.status, received.headers, received.body);

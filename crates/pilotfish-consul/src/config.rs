@@ -17,6 +17,8 @@ pub struct Config {
     pub token: Option<Secret>,
     /// A file that holds the ACL token; it wins over `token` and is read again when it changes.
     pub token_file: Option<PathBuf>,
+    /// User and password with a colon between them, for a proxy that asks for them (RFC 7617).
+    pub credentials: Option<Secret>,
     /// TLS, for `https` addresses.
     pub tls: TlsConfig,
     /// Datacenter to ask for when a call names none; the agent's own otherwise.
@@ -62,6 +64,7 @@ impl Default for Config {
             addresses: vec![Address::Tcp { scheme: Scheme::Http, host: "127.0.0.1".into(), port: 8500 }],
             token: None,
             token_file: None,
+            credentials: None,
             tls: TlsConfig::default(),
             datacenter: None,
             deadline: DEFAULT_DEADLINE,

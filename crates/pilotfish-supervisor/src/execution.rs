@@ -28,6 +28,7 @@ pub(crate) struct Execution {
     pub(crate) label: Label,
     pub(crate) started: Time,
     pub(crate) pid: Option<u32>,
+    stop_signal: Option<i32>,
     limit: Option<Duration>,
     timed_out: bool,
     ending: Ending,
@@ -54,6 +55,7 @@ impl Execution {
             label,
             started: out.now,
             pid: None,
+            stop_signal: process.stop_signal,
             limit,
             timed_out: false,
             ending: Ending::NotAsked,
@@ -66,7 +68,7 @@ impl Execution {
         self.ask_to_end(out, None, grace);
     }
 
-    /// The same with another signal than SIGTERM.
+    /// The same with another signal than its own.
     pub(crate) fn ask_to_end(&mut self, out: &mut Output, signal: Option<i32>, grace: Duration) {
         if self.ending != Ending::NotAsked {
             return;
@@ -74,7 +76,7 @@ impl Execution {
         if grace.is_zero() {
             return self.kill(out);
         }
-        out.push(Effect::Signal { run: self.run, signal: signal.unwrap_or(SIGTERM) });
+        out.push(Effect::Signal { run: self.run, signal: signal.or(self.stop_signal).unwrap_or(SIGTERM) });
         self.ending = Ending::Terminating { kill_at: out.now.after(grace) };
     }
 

@@ -91,6 +91,10 @@ pub struct Process {
     pub argv: Vec<String>,
     /// Variables set on top of the supervisor's own environment.
     pub env: Vec<(String, String)>,
+    /// Variables of the supervisor's own environment that it does not get.
+    pub unset: Vec<String>,
+    /// What asks it to end, if not SIGTERM.
+    pub stop_signal: Option<i32>,
     /// Working directory; the supervisor's own if `None`.
     pub cwd: Option<String>,
     /// User name or number; the supervisor's own if `None`.

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod config_command;
+mod consul_template;
 mod control_client;
 mod errors;
 mod http_server;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
 fn carry_out(invocation: Invocation) -> anyhow::Result<ExitCode> {
     match invocation {
         Invocation::Run(run) => return supervise::run(run),
+        Invocation::Template(line) => return supervise::render(line),
         Invocation::Control(control) => control_client::run(&control)?,
         Invocation::Config(command) => config_command::run(&command)?,
         Invocation::Probe(probe) => {

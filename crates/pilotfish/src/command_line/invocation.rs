@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::probe::Target;
+use crate::{consul_template::TemplateLine, probe::Target};
 
 use super::USAGE_EXIT_CODE;
 
@@ -11,6 +11,8 @@ use super::USAGE_EXIT_CODE;
 pub(crate) enum Invocation {
     /// Supervise.
     Run(Run),
+    /// Render templates.
+    Template(TemplateLine),
     /// Ask a running supervisor.
     Control(Control),
     /// Look at a config.

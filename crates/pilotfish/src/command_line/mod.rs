@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! argv ──┬─ argv[0] is containerpilot, or a ContainerPilot flag ─► containerpilot ─┐
+//!        ├─ argv[0] is consul-template, or the word template ────► consul_template ┤
 //!        ├─ the forms that a container starts with ──────────────► direct ─────────┼─► Invocation
 //!        └─ everything else ─────────────────────────────────────► native (clap) ──┘
 //! ```
 //!
 //! `direct` exists for speed: an image's entry point waits for it, and must not wait for a tree of subcommands to be built.
 
+mod consul_template;
 mod containerpilot;
 mod direct;
 mod documents;
@@ -41,8 +43,18 @@ pub(crate) fn parse(
     let (program, arguments) = text_arguments(argv)?;
     let configured = CONFIG_VARIABLES.iter().filter_map(|name| env(name)).find(|value| !value.is_empty());
     let configured = configured.as_deref().map(ConfigLocation::parse);
-    let by_name = Path::new(&program).file_name().is_some_and(|name| name == "containerpilot");
-    if by_name || arguments.first().is_some_and(|first| containerpilot::is_flag(first)) {
+    let name = Path::new(&program).file_name();
+    if name.is_some_and(|name| name == "consul-template") {
+        return consul_template::parse(&arguments);
+    }
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "template"
+    {
+        return consul_template::parse(rest);
+    }
+    if name.is_some_and(|name| name == "containerpilot")
+        || arguments.first().is_some_and(|first| containerpilot::is_flag(first))
+    {
         return containerpilot::parse(&arguments, configured);
     }
     let invocation = match direct::parse(&arguments) {

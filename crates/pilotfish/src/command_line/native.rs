@@ -10,6 +10,7 @@ use crate::probe::Target;
 use super::{
     Answer, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe, Run, Shell,
     USAGE_EXIT_CODE,
+    consul_template::TemplateFlags,
     duration::parse_duration,
     invocation::{assignment, file_path},
 };
@@ -111,6 +112,8 @@ Examples:
     /// Ask for health once: exit code 0 is healthy, 1 is not.
     #[command(subcommand)]
     Probe(ProbeArgs),
+    /// Render files from what the catalog says, as consul-template does.
+    Template(TemplateFlags),
     /// Print the completion script of a shell.
     #[command(after_long_help = "\
 Examples:
@@ -266,6 +269,9 @@ pub(super) fn parse(
         Command::Ping(args) => control(args, ControlRequest::Ping),
         Command::Config(args) => Invocation::Config(config_command(args, config.or(configured))?),
         Command::Probe(args) => Invocation::Probe(probe(args)),
+        Command::Template(TemplateFlags) => {
+            return Err(Answer::usage("'template' comes first: pilotfish template --template SOURCE:DESTINATION"));
+        }
         Command::Completion { shell } => Invocation::Completion(shell),
         Command::Man => Invocation::Man,
         Command::Version { json } => Invocation::Version { json },

@@ -222,6 +222,39 @@ fn containerpilot_command_lines() {
 }
 
 #[test]
+fn consul_template_command_lines() {
+    use crate::consul_template::{Given, TemplateLine};
+    let line = |given: &[(&'static str, &str)]| TemplateLine {
+        given: given.iter().map(|(path, text)| (*path, Given::Text((*text).to_owned()))).collect(),
+        ..TemplateLine::default()
+    };
+    for (flags, expected) in [
+        (&["-template", "a:b:c d"][..], line(&[("template", "a:b:c d")])),
+        (&["--template=a", "-template=b:c"], line(&[("template", "a"), ("template", "b:c")])),
+        (
+            &["-once", "-dry=true", "--parse-only"],
+            TemplateLine { once: true, dry: true, parse_only: true, ..line(&[]) },
+        ),
+        (
+            &["-once=false", "-consul-ssl", "-consul-ssl-verify=0"],
+            line(&[("consul.ssl.enabled", "true"), ("consul.ssl.verify", "0")]),
+        ),
+        (&["-config", "/a", "-config=/b"], TemplateLine { config: vec!["/a".into(), "/b".into()], ..line(&[]) }),
+        (
+            &["-wait", "5s:10s", "-exec", "app -x", "-exec-kill-timeout", "2s"],
+            line(&[("wait", "5s:10s"), ("exec", "app -x"), ("exec.kill_timeout", "2s")]),
+        ),
+    ] {
+        for program in [&["/usr/bin/consul-template"][..], &["pilotfish", "template"]] {
+            let line: Vec<&str> = program.iter().chain(flags).copied().collect();
+            assert_eq!(parsed(&line), Ok(Invocation::Template(expected.clone())), "{line:?}");
+        }
+    }
+    assert_eq!(parsed(&["consul-template", "-v"]), Ok(Invocation::Version { json: false }));
+    assert_eq!(parsed(&["pilotfish", "run", "template"]), Ok(run(None, &["template"])));
+}
+
+#[test]
 fn usage_errors_exit_with_2_and_say_what_was_expected() {
     for (line, words) in [
         (&["pilotfish"][..], "nothing to run"),
@@ -247,6 +280,17 @@ fn usage_errors_exit_with_2_and_say_what_was_expected() {
         (&["containerpilot", "-maintenance", "on"], "expected enable or disable"),
         (&["containerpilot", "-putenv", "x"], "not of the form NAME=VALUE"),
         (&["containerpilot", "-reload=x"], "takes no value"),
+        (&["consul-template", "-nope"], "unknown flag: -nope"),
+        (&["consul-template", "-template"], "flag needs an argument: -template SPEC"),
+        (&["consul-template", "-once=maybe"], "neither true nor false"),
+        (&["consul-template", "-wait", "5"], "'5' is not a duration"),
+        (&["consul-template", "-dedup"], "de-duplication is not supported"),
+        (&["consul-template", "-vault-addr", "x"], "Vault"),
+        (&["consul-template", "-nomad-addr=x"], "Nomad is not supported"),
+        (&["consul-template", "-syslog"], "syslog is not supported"),
+        (&["consul-template", "-consul-namespace", "x"], "Enterprise"),
+        (&["pilotfish", "template", "a:b"], "unexpected argument 'a:b'"),
+        (&["pilotfish", "-c", "/x", "template", "--once"], "'template' comes first"),
     ] {
         let answer = parsed(line).unwrap_err();
         assert_eq!(answer.exit_code, 2, "{line:?}: {}", answer.text);
@@ -268,6 +312,9 @@ fn help_is_no_failure() {
         &["pilotfish", "help", "run"],
         &["pilotfish", "probe", "tcp", "-h"],
         &["containerpilot", "-help"],
+        &["consul-template", "-help"],
+        &["pilotfish", "template", "--help"],
+        &["pilotfish", "help", "template"],
     ] {
         let answer = parsed(line).unwrap_err();
         assert_eq!(answer.exit_code, 0, "{line:?}");
@@ -287,7 +334,7 @@ fn completion_and_manual_cover_every_subcommand() {
     }
     let page = String::from_utf8(man_page()).unwrap();
     assert!(page.contains(".TH pilotfish 1") || page.contains(".TH PILOTFISH 1"), "{page}");
-    for name in ["RUN", "STATUS", "MAINTENANCE", "CONFIG CHECK", "PROBE HTTP", "COMPLETION"] {
+    for name in ["RUN", "STATUS", "MAINTENANCE", "CONFIG CHECK", "PROBE HTTP", "TEMPLATE", "COMPLETION"] {
         assert!(page.contains(&format!(".SH \"PILOTFISH {name}\"")), "{name}\n{page}");
     }
     assert!(page.contains("putmetric app_queue_length=12"));

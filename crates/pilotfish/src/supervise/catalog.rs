@@ -195,7 +195,8 @@ impl Catalog {
         let task = self.client.as_ref().filter(|_| guarding < GUARDS).map(|client| {
             let home = lock(&self.homes).by_service.get(&service).cloned();
             let client = home.map_or_else(|| client.clone(), |home| client.pinned(&home));
-            tokio::spawn(Box::pin(guard(client, service.clone(), self.owner.clone(), self.inbox.clone()))).abort_handle()
+            tokio::spawn(Box::pin(guard(client, service.clone(), self.owner.clone(), self.inbox.clone())))
+                .abort_handle()
         });
         self.guards.insert(service, task);
     }
@@ -268,6 +269,7 @@ fn client(settings: &CatalogSettings) -> Result<Client, Error> {
         addresses: addresses(settings)?,
         token: settings.token.as_ref().map(|token| Secret::new(token.reveal())),
         token_file: settings.token_file.as_ref().map(Into::into),
+        credentials: settings.credentials.as_ref().map(|credentials| Secret::new(credentials.reveal())),
         datacenter: settings.datacenter.clone(),
         tls: TlsConfig {
             ca_file: settings.tls.ca_file.as_ref().map(Into::into),

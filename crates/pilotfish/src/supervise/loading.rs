@@ -4,15 +4,21 @@ use std::{collections::BTreeMap, ffi::OsString, fs, io::Read as _, path::Path};
 
 use pilotfish_config::{Interface, Loaded, MAX_CONFIG_BYTES, Surroundings, decode, load, mask};
 
-use crate::{command_line::ConfigLocation, errors::UsageError};
+use crate::{
+    command_line::ConfigLocation,
+    consul_template::{self, TemplateLine},
+    errors::UsageError,
+};
 
 /// Where the config and the main application come from; the same for every reload.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
     /// The config; without one only the command runs.
     pub(crate) config: Option<ConfigLocation>,
     /// The main application of the command line; may be empty.
     pub(crate) command: Vec<String>,
+    /// In place of both: a command line of consul-template.
+    pub(crate) templates: Option<TemplateLine>,
 }
 
 /// The environment of the supervisor and of what it starts; values may be any bytes.
@@ -30,6 +36,9 @@ impl Origin {
     /// # Errors
     /// A [`UsageError`] with everything that is wrong with it.
     pub(crate) fn load(&self, environment: &Environment) -> anyhow::Result<Loaded> {
+        if let Some(line) = &self.templates {
+            return consul_template::load(line, &variables(environment));
+        }
         let (name, text) = match &self.config {
             None => ("command line".to_owned(), "{}".to_owned()),
             Some(location) => read(location)?,
@@ -129,7 +138,7 @@ mod tests {
     use super::*;
 
     fn inline(text: &str) -> Origin {
-        Origin { config: Some(ConfigLocation::Inline(text.into())), command: Vec::new() }
+        Origin { config: Some(ConfigLocation::Inline(text.into())), ..Origin::default() }
     }
 
     #[test]
@@ -142,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_device_is_not_read_again() {
-        let origin = Origin { config: Some(ConfigLocation::File("/dev/null".into())), command: Vec::new() };
+        let origin = Origin { config: Some(ConfigLocation::File("/dev/null".into())), ..Origin::default() };
         let refused = origin.load_again(&Environment::new()).unwrap_err().to_string();
         assert!(refused.contains("it is no file"), "{refused}");
     }

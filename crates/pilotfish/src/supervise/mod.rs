@@ -38,11 +38,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use pilotfish_config::Level;
+use pilotfish_config::{Level, Loaded};
 use pilotfish_process::{Alarm, Happening};
 use pilotfish_supervisor::{Event, Exit, Signal, Supervisor, Time};
 
-use crate::command_line::Run;
+use crate::{
+    command_line::Run,
+    consul_template::{self, Signals, TemplateLine},
+};
 use inbox::Receiver;
 use loading::{Environment, Origin};
 use panics::caught;
@@ -69,9 +72,35 @@ const EXIT_SOFTWARE: u8 = 70;
 /// # Errors
 /// Whatever keeps it from starting: nothing was started then.
 pub(crate) fn run(run: Run) -> anyhow::Result<ExitCode> {
-    let origin = Origin { config: run.config, command: run.command };
+    let origin = Origin { config: run.config, command: run.command, templates: None };
     let inherited = environment();
     let loaded = origin.load(&inherited)?;
+    start(origin, loaded, inherited)
+}
+
+/// Renders templates by a command line of consul-template; runs until it is stopped, or everything is rendered if it says so.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn render(line: TemplateLine) -> anyhow::Result<ExitCode> {
+    let inherited = environment();
+    if line.parse_only {
+        return consul_template::parse(&line, &loading::variables(&inherited)).map(|()| ExitCode::SUCCESS);
+    }
+    let pid_file = consul_template::pid_file(&line)?;
+    let origin = Origin { templates: Some(line), ..Origin::default() };
+    let loaded = origin.load(&inherited)?;
+    if let Some(path) = &pid_file {
+        let written = std::fs::write(path, format!("{}\n", std::process::id()));
+        written.with_context(|| format!("cannot write the pid file {}", path.display()))?;
+    }
+    let ended = start(origin, loaded, inherited);
+    // Whoever reads it later sees that nobody runs.
+    pid_file.map(std::fs::remove_file);
+    ended
+}
+
+fn start(origin: Origin, loaded: Loaded, inherited: Environment) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot set up the event loop")?;
     // Boxed for the reason given in `catalog.rs`.
@@ -81,7 +110,7 @@ pub(crate) fn run(run: Run) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-async fn supervise(origin: Origin, loaded: pilotfish_config::Loaded, inherited: Environment) -> anyhow::Result<u8> {
+async fn supervise(origin: Origin, loaded: Loaded, inherited: Environment) -> anyhow::Result<u8> {
     let mut core = Supervisor::new(loaded.config.spec.clone(), u64::from(jitter()) << 32 | u64::from(jitter()));
     let mut alarm = Alarm::new().context("cannot set up the event loop")?;
     let (mut shell, mut inbox) = Shell::new(origin, loaded, inherited).await?;
@@ -133,8 +162,18 @@ fn jitter() -> u32 {
 }
 
 /// A fact about processes in the state machine's words.
-fn event_of(happening: Happening) -> Event {
+fn event_of(happening: Happening, signals: Option<Signals>) -> Event {
     match happening {
+        Happening::Signal(signal) if signals.is_some_and(|signals| signals.stop == signal) => {
+            Event::Signalled(Signal::Stop)
+        }
+        Happening::Signal(signal) if signals.is_some_and(|signals| signals.reload == Some(signal)) => {
+            Event::Signalled(Signal::Hangup)
+        }
+        // consul-template passes on all others.
+        Happening::Signal(signal @ (libc::SIGHUP | libc::SIGUSR1 | libc::SIGUSR2)) if signals.is_some() => {
+            Event::Signalled(Signal::Other(signal))
+        }
         Happening::Signal(signal) => Event::Signalled(match signal {
             libc::SIGTERM | libc::SIGINT => Signal::Stop,
             libc::SIGHUP => Signal::Hangup,

@@ -127,7 +127,7 @@ impl Shell {
         }
         let socket = self.config.control.socket.clone();
         // A default socket that could not be opened at the start is not asked for again.
-        if self.servers.control_socket().unwrap_or(DEFAULT_CONTROL_SOCKET) != socket {
+        if !socket.is_empty() && self.servers.control_socket().unwrap_or(DEFAULT_CONTROL_SOCKET) != socket {
             let moved = self.servers.move_control(&socket, &self.inbox).await;
             self.complain(moved);
         }

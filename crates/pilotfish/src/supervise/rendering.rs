@@ -1,6 +1,9 @@
 //! Carries out what the state machine asks about templates: follows questions, renders, has files written. It chooses nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io::Write as _,
+};
 
 use pilotfish_config::Config;
 use pilotfish_consul::Client;
@@ -31,6 +34,7 @@ const OUTPUT_BYTES: usize = 16 << 20;
 /// Templates, what they ask, and the files that are being written.
 pub(super) struct Rendering {
     inbox: Sender,
+    dry: bool,
     files: Files,
     functions: Functions,
     templates: BTreeMap<String, Prepared>,
@@ -67,8 +71,10 @@ struct Rendered {
 }
 
 impl Rendering {
-    pub(super) fn new(inbox: Sender) -> Rendering {
+    /// `dry` has everything printed instead of written.
+    pub(super) fn new(inbox: Sender, dry: bool) -> Rendering {
         Rendering {
+            dry,
             files: Files::new(inbox.clone()),
             inbox,
             functions: catalog_functions(),
@@ -182,12 +188,13 @@ impl Rendering {
         let prepared = self.templates.get_mut(template)?;
         let destination = Destination::of(&prepared.spec);
         let cleaned = std::mem::replace(&mut prepared.cleaned, true);
-        let answer = asked.clone();
+        let (answer, dry) = (asked.clone(), self.dry);
         let work = move || {
-            if !cleaned {
+            if !cleaned && !dry {
                 clean(&destination);
             }
-            let staged = called(|| stage(&destination, &text)).unwrap_or_else(|panicked| Err(panicked.to_string()));
+            let write = || if dry { print(&destination, &text) } else { stage(&destination, &text) };
+            let staged = called(write).unwrap_or_else(|panicked| Err(panicked.to_string()));
             Message::Staged { render, asked, staged }
         };
         let refused = self.files.work(work).err()?;
@@ -272,6 +279,13 @@ impl Rendering {
     pub(super) fn filed(&mut self) {
         self.files.done();
     }
+}
+
+/// Prints what would be written.
+fn print(destination: &Destination, text: &str) -> Result<Option<Staged>, String> {
+    let mut out = std::io::stdout().lock();
+    let printed = write!(out, "> {}\n{text}", destination.path.display()).and_then(|()| out.flush());
+    printed.map(|()| None).map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 /// The question of a name that [`facts::name`] has given it.

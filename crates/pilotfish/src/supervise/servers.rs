@@ -71,8 +71,19 @@ impl Servers {
     pub(super) async fn open(config: &Config, inbox: &Sender, log: &Log) -> anyhow::Result<Servers> {
         let mut servers = Servers { control: None, telemetry: None, outdated: false };
         let socket = &config.control.socket;
+        if !socket.is_empty() {
+            servers.open_control(socket, inbox, log).await?;
+        }
+        if let Some(address) = telemetry_address(config)? {
+            let listener = Listener::tcp(address).await.map_err(|error| UsageError(error.to_string()))?;
+            servers.telemetry = Some(serve_telemetry(address, listener, inbox));
+        }
+        Ok(servers)
+    }
+
+    async fn open_control(&mut self, socket: &str, inbox: &Sender, log: &Log) -> anyhow::Result<()> {
         match Listener::unix(socket.as_ref()).await {
-            Ok(listener) => servers.control = Some(serve_control(socket, listener, inbox)),
+            Ok(listener) => self.control = Some(serve_control(socket, listener, inbox)),
             // A container that runs as an ordinary user, or read-only, has no place for the default socket and never asked for one.
             Err(error @ BindError::Socket { .. }) if socket == DEFAULT_CONTROL_SOCKET => {
                 let text = format!("{error}; going on without");
@@ -80,11 +91,7 @@ impl Servers {
             }
             Err(error) => return Err(UsageError(error.to_string()).into()),
         }
-        if let Some(address) = telemetry_address(config)? {
-            let listener = Listener::tcp(address).await.map_err(|error| UsageError(error.to_string()))?;
-            servers.telemetry = Some(serve_telemetry(address, listener, inbox));
-        }
-        Ok(servers)
+        Ok(())
     }
 
     /// The socket that is served, if one is.

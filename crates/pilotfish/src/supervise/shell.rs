@@ -35,6 +35,7 @@ use super::{
     wrapped::{self, Source},
 };
 use crate::{
+    consul_template::{self, Signals},
     http_server::Body,
     logging::{Log, Record, Value},
     probe,
@@ -67,6 +68,8 @@ pub(super) struct Shell {
     /// Variables set over the control socket; `None` removes one.
     pub(super) overrides: BTreeMap<String, Option<String>>,
     clock: Clock,
+    /// What signals mean, if not what they usually do.
+    signals: Option<Signals>,
     runs: HashMap<RunId, Running>,
     relays: JoinSet<()>,
 }
@@ -93,6 +96,8 @@ impl Shell {
         let log = super::reloading::open_log(&config, &inherited)?;
         let driven = log.clone();
         tokio::spawn(async move { driven.drive().await });
+        let signals = origin.templates.as_ref().map(consul_template::signals).transpose()?;
+        let rendering = Rendering::new(inbox.clone(), origin.templates.as_ref().is_some_and(|line| line.dry));
         let servers = Servers::open(&config, &inbox, &log).await?;
         let catalog =
             Catalog::new(config.catalog.as_ref(), inbox.clone()).context("cannot use the catalog's settings")?;
@@ -105,7 +110,7 @@ impl Shell {
             proven: None,
             log,
             catalog,
-            rendering: Rendering::new(inbox.clone()),
+            rendering,
             servers,
             listeners: Listeners::default(),
             calendars: Calendars::default(),
@@ -117,6 +122,7 @@ impl Shell {
             inherited,
             overrides: BTreeMap::new(),
             clock: Clock(began),
+            signals,
             runs: HashMap::new(),
             relays: JoinSet::new(),
         };
@@ -158,7 +164,7 @@ impl Shell {
 
     /// What the system told, as an event; the reader of the output of a run that is over is told, too.
     pub(super) fn happened(&mut self, happening: Happening) -> Option<Event> {
-        let event = event_of(happening);
+        let event = event_of(happening, self.signals);
         if let Event::Exited { run, survivors: false, .. } | Event::Vacated { run } = &event
             && let Some(running) = self.runs.remove(run)
         {
@@ -315,6 +321,9 @@ impl Shell {
         let inherited = self.inherited.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
         let added = self.config.environment.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
         let mut all = self.with_overrides(inherited.chain(added));
+        for name in &process.unset {
+            all.remove(OsStr::new(name));
+        }
         all.extend(process.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
         all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }

@@ -12,6 +12,7 @@ fn at(authority: &str) -> CatalogSettings {
         addresses: vec![CatalogAddress { scheme: ConfigScheme::Http, authority: authority.into() }],
         token: None,
         token_file: None,
+        credentials: None,
         datacenter: None,
         tls: CatalogTls {
             ca_file: None,
