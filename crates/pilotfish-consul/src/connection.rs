@@ -9,13 +9,16 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{Connection as Driver, SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, Connection as Driver, SendRequest};
 use hyper::header::HeaderMap;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
 use crate::elements::Sink;
 use crate::stream::Stream;
+
+/// The most that is read at one time, and the most that headers may have, in bytes. Long answers would make it six times as much otherwise.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// Headers and body of an answer.
 pub(crate) struct Received {
@@ -45,7 +48,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn new(stream: Stream) -> Result<Connection, hyper::Error> {
-        let (sender, driver) = handshake(TokioIo::new(stream)).await?;
+        let (sender, driver) = Builder::new().max_buf_size(READ_BUFFER).handshake(TokioIo::new(stream)).await?;
         Ok(Connection { sender, driver, ended: false })
     }
 

@@ -6,6 +6,9 @@ use serde::Deserialize;
 use crate::call::Call;
 use crate::{Answer, Client, Error};
 
+/// How much of an answer is copied to end an element that has begun, in bytes; an instance of a service has about 1,500.
+const PIECE: usize = 2048;
+
 /// Takes the body of an answer as it arrives.
 pub(crate) trait Sink: Send {
     /// A body begins. What an attempt before has brought counts for nothing.
@@ -56,8 +59,6 @@ struct Elements<S, T, N, F> {
     place: Place,
     /// What has arrived and is not read yet: less than one element.
     rest: Vec<u8>,
-    /// Bytes that must be there before the rest is tried again, so that a long element is not tried for each of its packets.
-    enough: usize,
 }
 
 impl Client {
@@ -70,8 +71,7 @@ impl Client {
         F: for<'a> Fn(&mut T, S::Element<'a>) + Send,
     {
         let shape = core::marker::PhantomData::<S>;
-        let mut elements =
-            Elements { shape, start, fold, value: None, place: Place::Nowhere, rest: Vec::new(), enough: 0 };
+        let mut elements = Elements { shape, start, fold, value: None, place: Place::Nowhere, rest: Vec::new() };
         let reply = self.call_into(call, Some(&mut elements)).await?;
         let value = elements.value.filter(|_| elements.place == Place::After);
         value
@@ -91,24 +91,26 @@ where
         self.value = Some((self.start)());
         self.place = Place::Before;
         self.rest.clear();
-        self.enough = 0;
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
-        if self.rest.is_empty() {
-            let read = self.read(bytes)?;
-            self.rest.extend_from_slice(&bytes[read..]);
-        } else {
-            self.rest.extend_from_slice(bytes);
-            if self.rest.len() < self.enough {
-                return Ok(());
-            }
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+        while !self.rest.is_empty() && !bytes.is_empty() {
+            // Only so much is copied as ends the element that has begun, about; a long one is not tried for each of its packets.
+            let more = bytes.len().min(PIECE.max(self.rest.len() / 2));
+            let begun = self.rest.len();
+            self.rest.extend_from_slice(&bytes[..more]);
             let rest = std::mem::take(&mut self.rest);
             let read = self.read(&rest)?;
-            self.rest = rest;
-            self.rest.drain(..read);
+            if read <= begun {
+                self.rest = rest;
+                self.rest.drain(..read);
+                bytes = &bytes[more..];
+            } else {
+                bytes = &bytes[read - begun..];
+            }
         }
-        self.enough = self.rest.len() + self.rest.len() / 2;
+        let read = self.read(bytes)?;
+        self.rest.extend_from_slice(&bytes[read..]);
         Ok(())
     }
 
@@ -205,7 +207,6 @@ mod tests {
             value: None,
             place: Place::Nowhere,
             rest: Vec::new(),
-            enough: 0,
         };
         // What an attempt before has brought is forgotten.
         elements.begin();
