@@ -30,7 +30,7 @@ const fn mode(name: &'static str, help: &'static str) -> Flag {
 }
 
 /// All flags, in the order of the help.
-const FLAGS: [Flag; 49] = [
+const FLAGS: [Flag; 45] = [
     flag("template", "SPEC", "template", "A template: SOURCE:DESTINATION[:COMMAND[:TIMEOUT]]; may be repeated"),
     Flag {
         name: "config",
@@ -104,10 +104,6 @@ const FLAGS: [Flag; 49] = [
     flag("block-query-wait", "DURATION", "block_query_wait", "No effect: questions are held for a minute"),
     switch("template-error-fatal", "template_error_fatal", "No effect: a failed template leaves its file alone"),
     switch("error-on-missing-key", "error_on_missing_key", "A key that a map does not have is an error"),
-    flag("left-delimiter", "TEXT", "default_left_delimiter", "What opens an action [default: {{]"),
-    flag("right-delimiter", "TEXT", "default_right_delimiter", "What closes an action [default: }}]"),
-    flag("default-left-delimiter", "TEXT", "default_left_delimiter", "The same as -left-delimiter"),
-    flag("default-right-delimiter", "TEXT", "default_right_delimiter", "The same as -right-delimiter"),
     flag("kill-signal", "SIGNAL", "kill_signal", "Stops everything, as SIGTERM and SIGINT do [default: SIGINT]"),
     flag("reload-signal", "SIGNAL", "reload_signal", "Has the settings read again [default: SIGHUP]"),
     flag("log-level", "LEVEL", "log_level", "trace, debug, info, warn or err [default: warn]"),

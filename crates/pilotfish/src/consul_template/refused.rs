@@ -20,6 +20,13 @@ pub(crate) fn refused(path: &str) -> Option<&'static str> {
         "err_on_failed_lookup" => {
             "not supported: a question without an answer keeps the file as it is, and is told in the log"
         }
+        "left_delimiter"
+        | "right_delimiter"
+        | "default_left_delimiter"
+        | "default_right_delimiter"
+        | "left"
+        | "right"
+        | "default" => "other delimiters are not supported; write {{ and }}",
         "sandbox_path" => {
             "a sandbox for {{ file }} is not supported; run as a user that may read only what templates may see"
         }

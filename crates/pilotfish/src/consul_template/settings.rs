@@ -61,7 +61,6 @@ pub(crate) struct Settings {
     pub(super) log_file: Option<String>,
     pub(super) pid_file: Option<PathBuf>,
     pub(super) error_on_missing_key: bool,
-    pub(super) delimiters: (Option<String>, Option<String>),
     /// Settings that change nothing here, and why.
     pub(super) idle: Vec<(String, &'static str)>,
 }
@@ -127,7 +126,6 @@ pub(crate) struct TemplateSettings {
     pub(super) user: Option<String>,
     pub(super) group: Option<String>,
     pub(super) backup: bool,
-    pub(super) delimiters: (Option<String>, Option<String>),
     pub(super) wait: Waiting,
 }
 
@@ -185,8 +183,6 @@ impl Settings {
             "log_file" | "log_file.path" => self.log_file = Some(given.text()?.to_owned()),
             "pid_file" => self.pid_file = Some(given.text()?.into()),
             "error_on_missing_key" => self.error_on_missing_key = truth(given.text()?)?,
-            "default_left_delimiter" => self.delimiters.0 = delimiter(given)?,
-            "default_right_delimiter" => self.delimiters.1 = delimiter(given)?,
             _ => match why_idle(path) {
                 Some(reason) => self.idle.push((path.to_owned(), reason)),
                 None => return Err("there is no such setting".to_owned()),
@@ -314,8 +310,6 @@ impl TemplateSettings {
             "user" | "uid" => self.user = Some(given.text()?.to_owned()),
             "group" | "gid" => self.group = Some(given.text()?.to_owned()),
             "backup" => self.backup = truth(given.text()?)?,
-            "left_delimiter" => self.delimiters.0 = delimiter(given)?,
-            "right_delimiter" => self.delimiters.1 = delimiter(given)?,
             "function_denylist" | "function_blacklist" => {
                 // What would run programs or write files is not there at all.
                 let missing = ["plugin", "writeToFile"];
@@ -330,10 +324,6 @@ impl TemplateSettings {
         }
         Ok(())
     }
-}
-
-fn delimiter(given: &Given) -> Result<Option<String>, String> {
-    Ok(Some(given.text()?.to_owned()).filter(|text| !text.is_empty()))
 }
 
 /// consul-template's levels.

@@ -148,13 +148,6 @@ fn template(
             ));
         }
     };
-    let sides = (&given.delimiters.0, &given.delimiters.1);
-    let defaults = (&settings.delimiters.0, &settings.delimiters.1);
-    let delimiters = (sides.0.as_ref().or(defaults.0.as_ref()), sides.1.as_ref().or(defaults.1.as_ref()));
-    let delimiters = match delimiters {
-        (None, None) => None,
-        (left, right) => Some((left.map_or("{{", String::as_str).into(), right.map_or("}}", String::as_str).into())),
-    };
     Ok(Template {
         name: destination.clone(),
         source,
@@ -166,7 +159,7 @@ fn template(
         create_directories: !given.no_directories,
         backup: given.backup,
         strict: given.error_on_missing_key || settings.error_on_missing_key,
-        delimiters,
+        delimiters: None,
         wait: if line.once { None } else { waiting(&given.wait, &settings.wait)? },
         splay: child.map_or(Duration::ZERO, |_| settings.exec.splay),
         required: true,

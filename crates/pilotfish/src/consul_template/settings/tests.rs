@@ -22,8 +22,7 @@ fn every_key_of_a_config_file() {
             "env": {"pristine": false, "custom": ["A=1"], "allowlist": ["CONSUL_*"], "denylist": ["VAULT_*"]}},
         "template": [
             {"source": "/a.ctmpl", "destination": "/a", "create_dest_dirs": true, "command": ["sh", "-c", "true"], "command_timeout": "60s",
-             "error_on_missing_key": true, "perms": "0600", "user": "www-data", "gid": 33, "backup": true, "left_delimiter": "<<",
-             "right_delimiter": ">>", "wait": {"min": "2s", "max": "4s"}, "function_denylist": ["plugin"]},
+             "error_on_missing_key": true, "perms": "0600", "user": "www-data", "gid": 33, "backup": true, "wait": {"min": "2s", "max": "4s"}, "function_denylist": ["plugin"]},
             {"contents": "x", "destination": "/b", "exec": {"command": "reload", "timeout": "1s", "env": {"pristine": true}}}
         ]}"#,
     )
@@ -40,7 +39,7 @@ fn every_key_of_a_config_file() {
     assert_eq!((one.perms, one.user.as_deref(), one.group.as_deref()), (Some(0o600), Some("www-data"), Some("33")));
     assert_eq!(one.exec.command, Some(Command::Words(["sh", "-c", "true"].map(str::to_owned).into())));
     assert_eq!((one.exec.timeout, one.backup, one.error_on_missing_key), (Some(Duration::from_secs(60)), true, true));
-    assert_eq!((one.delimiters.0.as_deref(), one.wait.min), (Some("<<"), Some(Duration::from_secs(2))));
+    assert_eq!(one.wait.min, Some(Duration::from_secs(2)));
     assert_eq!((two.contents.as_deref(), two.exec.environment.pristine), (Some("x"), true));
     let idle: Vec<&str> = settings.idle.iter().map(|(path, _)| path.as_str()).collect();
     assert!(idle.contains(&"max_stale") && idle.contains(&"consul.retry.attempts"), "{idle:?}");
@@ -68,6 +67,7 @@ fn mistakes_say_where_they_are() {
         (r#"{"template": [{"wait": {"min": 5}}]}"#, "template[0].wait.min: '5' is not a duration"),
         (r#"{"template": [{"perms": 420}]}"#, "template[0].perms: expected octal digits in quotes"),
         (r#"{"template": ["a:b"]}"#, "template: expected an object"),
+        (r#"{"template": [{"left_delimiter": "<<"}]}"#, "template[0].left_delimiter: other delimiters"),
         (r#"{"template": [{"sandbox_path": "/x"}]}"#, "template[0].sandbox_path: a sandbox"),
         (r#"{"template": [{"function_denylist": ["env"]}]}"#, "functions cannot be denied"),
         (r#"{"consul": {"ssl": {"verify": "maybe"}}}"#, "consul.ssl.verify: 'maybe' is neither true nor false"),
