@@ -46,6 +46,13 @@ const SHELL: &[char] = &[
     '\n',
 ];
 
+/// Words that only a shell knows (POSIX.1-2017, Shell Command Language, sections 2.4 and 2.14; and what there is no program for).
+const BUILT_IN: [&str; 29] = [
+    ".", ":", "case", "cd", "command", "eval", "exec", "exit", "export", "for", "function", "if", "kill", "local",
+    "read", "readonly", "return", "set", "source", "time", "times", "trap", "type", "ulimit", "umask", "unset",
+    "until", "wait", "while",
+];
+
 /// A command, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -60,10 +67,14 @@ impl Command {
     pub(super) fn argv(&self) -> Vec<String> {
         match self {
             Command::Words(words) => words.clone(),
-            Command::Line(line) if line.contains(SHELL) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
+            Command::Line(line) if needs_shell(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
             Command::Line(line) => line.split_whitespace().map(str::to_owned).collect(),
         }
     }
+}
+
+fn needs_shell(line: &str) -> bool {
+    line.contains(SHELL) || line.split_whitespace().next().is_some_and(|first| BUILT_IN.contains(&first))
 }
 
 /// A Go duration; like Go, it wants a unit.
@@ -146,6 +157,7 @@ mod tests {
         let line = |text: &str| Command::Line(text.into()).argv();
         assert_eq!(line("nginx -s  reload"), ["nginx", "-s", "reload"]);
         assert_eq!(line("a && b"), ["/bin/sh", "-c", "a && b"]);
+        assert_eq!(line("exit 7"), ["/bin/sh", "-c", "exit 7"]);
         assert_eq!(Command::Words(vec!["a".into(), "$b".into()]).argv(), ["a", "$b"]);
     }
 }

@@ -25,5 +25,6 @@ mod slides;
 mod stopping;
 mod talk;
 mod telemetry;
+mod template_line;
 mod templates;
 mod watching;

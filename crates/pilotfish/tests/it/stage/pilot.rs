@@ -209,7 +209,8 @@ impl Pilot {
     /// The same, if it is there already and still.
     pub(crate) fn pid_now(&self) -> Option<Pid> {
         let is_pilot = |pid: &Pid| {
-            process::command_name(number(*pid)).is_some_and(|name| ["pilotfish", "containerpilot"].contains(&&*name))
+            process::command_name(number(*pid))
+                .is_some_and(|name| ["pilotfish", "containerpilot", "consul-template"].contains(&&*name))
         };
         let init = process::children(self.outer).first().copied()?;
         match self.role {
