@@ -33,6 +33,7 @@ pub struct Client {
     pin: Option<Endpoint>,
     /// Ask for the agent's own datacenter, whatever is configured.
     local: bool,
+    deadline: Duration,
 }
 
 struct Shared {
@@ -40,7 +41,6 @@ struct Shared {
     /// Whether an address has a name that needs a resolver.
     has_names: bool,
     datacenter: Option<String>,
-    deadline: Duration,
     token: TokenSource,
     /// The value of the header `Authorization`.
     authorization: Option<HeaderValue>,
@@ -74,23 +74,27 @@ impl Client {
             addresses: config.addresses.into_iter().map(Arc::new).collect(),
             has_names,
             datacenter: config.datacenter,
-            deadline: config.deadline,
             token: TokenSource::new(config.token, config.token_file),
             tls: Tls::new(config.tls),
             pool: Pool::default(),
             endpoints: Mutex::default(),
         };
-        Ok(Client { shared: Arc::new(shared), pin: None, local: false })
+        Ok(Client { shared: Arc::new(shared), pin: None, local: false, deadline: config.deadline })
     }
 
     /// A client that speaks to this server only, without fail-over. To remove a registration from a server that has returned.
     pub fn pinned(&self, endpoint: &Endpoint) -> Client {
-        Client { shared: self.shared.clone(), pin: Some(endpoint.clone()), local: self.local }
+        Client { pin: Some(endpoint.clone()), ..self.clone() }
     }
 
     /// A client that asks for the agent's own datacenter, where its registrations are, also when another one is configured.
     pub fn local(&self) -> Client {
         Client { local: true, ..self.clone() }
+    }
+
+    /// A client whose calls have this much time, instead of the configured [`Config::deadline`]. For long answers that can wait.
+    pub fn with_deadline(&self, deadline: Duration) -> Client {
+        Client { deadline, ..self.clone() }
     }
 
     /// The server that the next call asks first; nothing before the first call.
@@ -109,7 +113,7 @@ impl Client {
 
     /// The same; the body goes into the sink if there is one and the status is 200, else into the reply.
     pub(crate) async fn call_into(&self, call: Call, sink: Option<&mut dyn Sink>) -> Result<Reply, Error> {
-        let after = self.shared.deadline + call.hold;
+        let after = self.deadline + call.hold;
         let mut asked = None;
         let outcome = timeout_at(Instant::now() + after, self.call_with_token(&call, sink, &mut asked)).await;
         outcome.unwrap_or_else(|_| {

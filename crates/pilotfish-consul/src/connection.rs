@@ -17,8 +17,8 @@ use hyper_util::rt::TokioIo;
 use crate::elements::Sink;
 use crate::stream::Stream;
 
-/// The most that is read at one time, and the most that headers may have, in bytes. Long answers would make it six times as much otherwise.
-const READ_BUFFER: usize = 64 * 1024;
+/// The most that is read at one time, and the most that headers may have, in bytes. Long answers would make it 400 KiB otherwise.
+const READ_BUFFER: usize = 32 * 1024;
 
 /// Headers and body of an answer.
 pub(crate) struct Received {

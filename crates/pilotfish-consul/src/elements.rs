@@ -30,7 +30,24 @@ pub(crate) trait Sink: Send {
 /// The type of an element, for any lifetime of the text that it borrows from.
 pub(crate) trait Shape {
     /// The element.
-    type Element<'a>: Deserialize<'a>;
+    type Element<'a>;
+
+    /// Reads one element, if it is whole, and says how long it is. Implementations are calls of [`first`]; they stand where the element is
+    /// defined, so that the reader is compiled there, for speed and not for size.
+    ///
+    /// # Errors
+    /// What is wrong with the JSON.
+    fn first(bytes: &[u8]) -> Result<Option<(Self::Element<'_>, usize)>, serde_json::Error>;
+}
+
+/// Reads the first element of `bytes` and says how long it is; nothing if it is not whole yet.
+pub(crate) fn first<'a, E: Deserialize<'a>>(bytes: &'a [u8]) -> Result<Option<(E, usize)>, serde_json::Error> {
+    let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<E>();
+    match stream.next() {
+        Some(Ok(element)) => Ok(Some((element, stream.byte_offset()))),
+        Some(Err(error)) if !error.is_eof() => Err(error),
+        Some(Err(_)) | None => Ok(None),
+    }
 }
 
 /// Where in the list the reading is.
@@ -166,18 +183,14 @@ where
 
     /// Reads one element; its length, or nothing if it is not whole yet.
     fn element(&mut self, bytes: &[u8]) -> Result<Option<usize>, String> {
-        let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<S::Element<'_>>();
-        match stream.next() {
-            Some(Ok(element)) => {
-                let length = stream.byte_offset();
-                if let Some(value) = &mut self.value {
-                    (self.fold)(value, element);
-                }
-                Ok(Some(length))
+        let element = S::first(bytes);
+        let found = element.map_err(|error| format!("unexpected JSON ({error}) in an element of the list"))?;
+        Ok(found.map(|(element, length)| {
+            if let Some(value) = &mut self.value {
+                (self.fold)(value, element);
             }
-            Some(Err(error)) if !error.is_eof() => Err(format!("unexpected JSON ({error}) in an element of the list")),
-            Some(Err(_)) | None => Ok(None),
-        }
+            length
+        }))
     }
 }
 
@@ -191,6 +204,10 @@ mod tests {
 
     impl Shape for Words {
         type Element<'a> = Word<'a>;
+
+        fn first(bytes: &[u8]) -> Result<Option<(Word<'_>, usize)>, serde_json::Error> {
+            first(bytes)
+        }
     }
 
     #[derive(Deserialize)]

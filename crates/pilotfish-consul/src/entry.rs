@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::call::Call;
-use crate::elements::Shape;
+use crate::elements::{Shape, first};
 use crate::wire::{Text, null_is_empty, pairs};
 use crate::{Answer, Client, Error, HealthQuery, Read};
 
@@ -150,6 +150,10 @@ struct Entries;
 
 impl Shape for Entries {
     type Element<'a> = ServiceEntry<'a>;
+
+    fn first(bytes: &[u8]) -> Result<Option<(ServiceEntry<'_>, usize)>, serde_json::Error> {
+        first(bytes)
+    }
 }
 
 impl Client {

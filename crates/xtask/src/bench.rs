@@ -8,6 +8,7 @@ mod idle;
 mod kit;
 mod orphans;
 mod proc;
+mod render;
 mod start_stop;
 mod table;
 
@@ -59,6 +60,11 @@ const SCENARIOS: &[Scenario] = &[
         run: idle::idle,
     },
     Scenario { name: "growth", about: "what a watch costs, among 1 to 1,000", run: idle::growth },
+    Scenario {
+        name: "render",
+        about: "a file of 2 x 1,000 and 2 x 10,000 instances, beside the two bare queries",
+        run: render::render,
+    },
     Scenario { name: "size", about: "the static binary, everything in", run: size },
 ];
 

@@ -21,6 +21,10 @@ const SOURCE_LIMIT: u64 = 4 << 20;
 /// How long a command may take when nobody says; consul-template's.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How a command that failed is tried again.
+const COMMAND_BACKOFF: Backoff =
+    Backoff { initial: Duration::from_secs(1), max: Duration::from_secs(60), reset_after: Duration::from_secs(60) };
+
 /// How long the child has to stop when nobody says; consul-template's.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -233,9 +237,10 @@ fn add_command(jobs: &mut Vec<Job>, template: &str, exec: &Exec, once: bool, env
         }
     }
     let start = Start::On(condition(vec![trigger], Times::Each));
-    let on_failure = if once { OnFailure::Exit } else { OnFailure::Ignore };
+    // As long as it fails, what reads the file does not know of the change.
+    let on_failure = if once { OnFailure::Exit } else { OnFailure::Restart };
     let name = format!("command of {template}");
-    jobs.push(Job { timeout, on_failure, ..job(name, process, start) });
+    jobs.push(Job { timeout, on_failure, backoff: COMMAND_BACKOFF, ..job(name, process, start) });
 }
 
 fn process(argv: Vec<String>, wanted: &Environment, env: &BTreeMap<String, String>) -> Process {

@@ -1,10 +1,16 @@
 //! Follows one question of templates, and tells the loop each answer.
 
+use std::time::Duration;
+
 use pilotfish_consul::{Client, Cursor, Error};
 use pilotfish_template::{Query, Value};
 
 use super::{facts, file};
 use crate::supervise::{self, Inquiry, Message, Sender};
+
+/// How long an answer may take, beyond the time for which the catalog holds the question. Consul needs seconds for 10,000 instances on a
+/// machine that is busy, and asking again and again would make it no quicker.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Whom to tell what was found.
 #[derive(Clone)]
@@ -58,7 +64,10 @@ pub(crate) async fn follow(client: Option<Client>, query: Query, told: Told) {
         return file::follow(&query.name, told).await;
     }
     match client {
-        Some(client) => supervise::follow(Asked { client, query, told }).await,
+        Some(client) => {
+            let client = client.with_deadline(PATIENCE);
+            supervise::follow(Asked { client, query, told }).await;
+        }
         None => told.tell(Err("the config names no catalog (key consul)".to_owned())).await,
     }
 }

@@ -51,6 +51,23 @@ static int measure(char **argv) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
+/* Runs a program and tells how long that took, in nanoseconds, and how much memory it had at most, in KiB. This process is so small that what
+   its own memory adds to the child's until the exec does not count (getrusage(2)). */
+static int weigh(char **argv) {
+    long long started = moment();
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        execv(argv[1], argv + 1);
+        _exit(127);
+    }
+    int status;
+    struct rusage usage;
+    if (wait4(child, &status, 0, &usage) != child) return 111;
+    tell(argv[0], "%lld %lld\n", moment() - started, usage.ru_maxrss);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
 /* Runs a program as PID 1 of its own namespace, and tells the moment of its exec. */
 static int contain(char **argv) {
     if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0) return 111;
@@ -140,6 +157,7 @@ int main(int argc, char **argv) {
     long long started = moment();
     if (argc < 3) return 2;
     if (argc > 3 && strcmp(argv[1], "measure") == 0) return measure(argv + 2);
+    if (argc > 3 && strcmp(argv[1], "weigh") == 0) return weigh(argv + 2);
     if (argc > 3 && strcmp(argv[1], "contain") == 0) return contain(argv + 2);
     if (strcmp(argv[1], "end") == 0) return 0;
     if (argc > 5 && strcmp(argv[1], "periodically") == 0) return periodically(atoi(argv[2]), atoi(argv[3]), argv + 4);

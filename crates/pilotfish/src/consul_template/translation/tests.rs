@@ -37,7 +37,7 @@ fn templates_commands_and_the_child() {
     let spec = config(&line, &[]).spec;
     let [command, child] = &spec.jobs[..] else { panic!("{:?}", spec.jobs) };
     assert_eq!(command.process.as_ref().unwrap().argv, ["reload", "now"]);
-    assert_eq!((command.timeout, command.on_failure), (Some(Duration::from_secs(5)), OnFailure::Ignore));
+    assert_eq!((command.timeout, command.on_failure), (Some(Duration::from_secs(5)), OnFailure::Restart));
     let Start::On(condition) = &command.start else { panic!("{command:?}") };
     assert_eq!(
         condition.triggers,

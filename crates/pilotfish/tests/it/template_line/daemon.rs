@@ -24,13 +24,16 @@ fn a_change_is_rendered_and_told_and_the_same_again_is_not() {
 }
 
 #[test]
-fn a_failed_command_does_not_end_it() {
+fn a_failed_command_is_tried_again_and_does_not_end_it() {
     let (consul, address) = shared();
     set(&consul, "daemon/fails", "1");
-    let pilot = rendering(&address, "{{ key \"daemon/fails\" }}", "react; exit 3", &[]).start();
+    let pilot = rendering(&address, "{{ key \"daemon/fails\" }}", "react; test -e @DIR@/mended || exit 3", &[]).start();
     pilot.wait_for("the failure", || pilot.stderr.find("exited with code 3"));
+    pilot.write("mended", "");
+    pilot.wait_for("another try", || pilot.stderr.find("exited with code 0"));
+    let before = pilot.read("reactions");
     set(&consul, "daemon/fails", "2");
-    pilot.wait_for("the next run", || (pilot.read("reactions") == "12").then_some(()));
+    pilot.wait_for("the next run", || (pilot.read("reactions") == format!("{before}2")).then_some(()));
 }
 
 #[test]
