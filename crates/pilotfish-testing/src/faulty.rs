@@ -55,6 +55,8 @@ pub struct Request {
     pub line: String,
     /// Token that came with it.
     pub token: Option<String>,
+    /// What the client calls itself: the header `Authorization`.
+    pub authorization: Option<String>,
     /// Body.
     pub body: Vec<u8>,
     /// Number of the connection, from 0.
@@ -241,13 +243,14 @@ fn read_request(reader: &mut BufReader<&TcpStream>, connection: usize) -> std::i
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
     }
-    let (mut length, mut token) = (0, None);
+    let (mut length, mut token, mut authorization) = (0, None, None);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
         let Some((name, value)) = header.trim().split_once(':') else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().unwrap_or(0),
+            "authorization" => authorization = Some(value.trim().to_owned()),
             "x-consul-token" => token = Some(value.trim().to_owned()),
             _ => {}
         }
@@ -255,5 +258,5 @@ fn read_request(reader: &mut BufReader<&TcpStream>, connection: usize) -> std::i
     let mut body = vec![0; length.min(BODY_LIMIT)];
     reader.read_exact(&mut body)?;
     let line = line.rsplit_once(' ').map_or(line.as_str(), |(line, _)| line).to_owned();
-    Ok(Some(Request { line, token, body, connection, at: Instant::now() }))
+    Ok(Some(Request { line, token, authorization, body, connection, at: Instant::now() }))
 }

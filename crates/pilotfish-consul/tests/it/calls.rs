@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use pilotfish_consul::{
     CHECK_OUTPUT_LIMIT, CatalogInstance, CatalogRegistration, CheckStatus, Client, Config, Consistency, Error,
-    HealthQuery, HealthState, KvWrite, Leader, MemberStatus, NewSession, Read, TRANSACTION_OPERATIONS, TxnOperation,
-    TxnOutcome,
+    HealthQuery, HealthState, KvWrite, Leader, MemberStatus, NewSession, Read, ServiceEntry, TRANSACTION_OPERATIONS,
+    TxnOperation, TxnOutcome,
 };
 use pilotfish_testing::{Consul, ConsulOptions, wait_until};
 
@@ -127,6 +127,15 @@ fn catalog_and_status() {
             (instances[0].id.as_str(), instances[0].node_address.as_str(), instances[0].port),
             ("db-1", "10.9.9.9", 3306)
         );
+        let (node, services) = client.catalog_node("outside", &Read::default()).await.unwrap().value.unwrap();
+        assert_eq!((node.address.as_str(), services.len(), services[0].name.as_str()), ("10.9.9.9", 1, "db"));
+        assert_eq!(client.catalog_node("nowhere", &Read::default()).await.unwrap().value, None);
+        let collect = |found: &mut Vec<String>, entry: ServiceEntry<'_>| {
+            found.push(format!("{} {} {}", &*entry.node.node, &*entry.service.id, entry.service.port));
+        };
+        let query = HealthQuery::passing("db");
+        let found = client.health_service_fold(&query, &Read::default(), Vec::new, collect).await.unwrap();
+        assert_eq!(found.value, ["outside db-1 3306"]);
         client.catalog_deregister("outside", Some("db-1")).await.unwrap();
         assert_eq!(client.catalog_service("db", &Read::default()).await.unwrap().value, []);
         client.catalog_deregister("outside", None).await.unwrap();

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pilotfish_consul::{Consistency, Error, Fault, HealthQuery, KvWrite, Leader, NewSession, Read};
+use pilotfish_consul::{Consistency, Error, Fault, HealthQuery, KvWrite, Leader, NewSession, Read, ServiceEntry};
 use pilotfish_testing::{Consul, FaultyServer, Mode, PATIENCE, Proxy, Reply};
 
 use crate::{client, hasty_client, run, service};
@@ -15,8 +15,15 @@ fn ask(reply: Reply) -> Result<usize, Error> {
     let mut outcome = Ok(0);
     run(async {
         let client = hasty_client(&server.address().to_string());
-        let answer = client.health_service(&HealthQuery::passing("web")).await;
-        outcome = answer.map(|answer| answer.value.len());
+        let query = HealthQuery::passing("web");
+        outcome = client.health_service(&query).await.map(|answer| answer.value.len());
+        // One by one they are as many, and what goes wrong is the same.
+        let count = client.health_service_fold(&query, &Read::default(), || 0, |count, _| *count += 1).await;
+        match (&outcome, count) {
+            (Ok(whole), Ok(count)) => assert_eq!(*whole, count.value),
+            (Err(whole), Err(one)) => assert_eq!(std::mem::discriminant(whole), std::mem::discriminant(&one), "{one}"),
+            (whole, count) => panic!("{whole:?} {count:?}"),
+        }
     });
     outcome
 }
@@ -68,6 +75,39 @@ fn nothing_outlasts_the_deadline() {
     check(Reply::Drip(drip, Duration::from_millis(20)), |error| matches!(error, Error::Timeout { .. }));
     check(Reply::Late(PATIENCE, Box::new(Reply::consul(1, "[]"))), |error| matches!(error, Error::Timeout { .. }));
     assert!(start.elapsed() < PATIENCE / 2);
+}
+
+/// What the answer of one server brought before it was cut off counts for nothing when another one is asked.
+#[test]
+fn a_list_that_is_cut_off_is_begun_anew() {
+    let entry = |id: &str| {
+        format!(
+            r#"{{"Node": {{"Node": "n"}}, "Service": {{"ID": "{id}", "Service": "web", "Weights": {{"Passing": 3, "Warning": 1}}}}, "Checks": null}}"#
+        )
+    };
+    let half = format!("HTTP/1.1 200 OK\r\nX-Consul-Index: 1\r\nContent-Length: 9999\r\n\r\n[{}, {{", entry("half"));
+    let broken = FaultyServer::start(vec![Reply::Raw(half.into_bytes())]);
+    let sound = FaultyServer::start(vec![Reply::consul(7, &format!("[{}, {}]", entry("one"), entry("two")))]);
+    run(async {
+        let client = hasty_client(&format!("{},{}", broken.address(), sound.address()));
+        let (query, read) = (HealthQuery::passing("web"), Read::default());
+        let collect = |ids: &mut Vec<String>, entry: ServiceEntry<'_>| ids.push(entry.service.id.to_string());
+        let answer = client.health_service_fold(&query, &read, Vec::new, collect).await.unwrap();
+        assert_eq!((answer.value, answer.index), (vec!["one".to_owned(), "two".to_owned()], 7));
+        assert_eq!(broken.requests().len(), 1);
+    });
+}
+
+#[test]
+fn a_call_may_have_more_time() {
+    let late = Reply::Late(Duration::from_millis(1500), Box::new(Reply::consul(1, "[]")));
+    let server = FaultyServer::start(vec![late]);
+    run(async {
+        let client = hasty_client(&server.address().to_string());
+        let query = HealthQuery::passing("web");
+        assert!(matches!(client.health_service(&query).await, Err(Error::Timeout { .. })));
+        assert_eq!(client.with_deadline(PATIENCE).health_service(&query).await.unwrap().value, []);
+    });
 }
 
 #[test]

@@ -1,11 +1,24 @@
 //! Tokens and TLS, against a real Consul.
 
-use pilotfish_consul::{Address, Client, Config, Error, KvWrite, Read, Scheme, Secret, TlsConfig};
+use pilotfish_consul::{Address, Client, Config, Error, HealthQuery, KvWrite, Read, Scheme, Secret, TlsConfig};
 use pilotfish_testing::{Certificates, Consul, ConsulOptions, FaultyServer, Reply};
 
-use crate::run;
+use crate::{client, run};
 
 const MASTER: &str = "6a1b6e3c-0000-4000-8000-000000000001";
+
+#[test]
+fn a_proxy_gets_user_and_password() {
+    let server = FaultyServer::start(vec![Reply::consul(1, "[]")]);
+    run(async {
+        let credentials = Some(Secret::new("user:pass:word"));
+        let config = Config { credentials, ..Config::with_addresses(&server.address().to_string()).unwrap() };
+        Client::new(config).unwrap().health_service(&HealthQuery::passing("web")).await.unwrap();
+        client(server.address()).health_service(&HealthQuery::passing("web")).await.unwrap();
+    });
+    let seen: Vec<Option<String>> = server.requests().into_iter().map(|request| request.authorization).collect();
+    assert_eq!(seen, [Some("Basic dXNlcjpwYXNzOndvcmQ=".to_owned()), None]);
+}
 
 #[test]
 fn a_token_is_needed_and_a_token_file_is_read_again() {
