@@ -118,21 +118,22 @@ fn section(
                     section(&path, inner, take)?;
                 }
             }
-            value => take(&path, value).map_err(|problem| match problem.starts_with("template[") {
-                true => problem,
-                false => format!("{path}: {problem}"),
-            })?,
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                // A problem of a template names it already.
+                let placed = |problem: String| match problem.starts_with("template[") {
+                    true => problem,
+                    false => format!("{path}: {problem}"),
+                };
+                take(&path, value).map_err(placed)?;
+            }
         }
     }
     Ok(())
 }
 
 fn templates(value: &Value, settings: &mut Settings) -> Result<(), String> {
-    let list = match value {
-        Value::Array(list) => list.iter().collect(),
-        one => vec![one],
-    };
-    for (index, item) in list.into_iter().enumerate() {
+    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    for (index, item) in list.iter().enumerate() {
         let Value::Object(object) = item else { return Err("expected an object, or a list of objects".to_owned()) };
         let mut template = TemplateSettings::default();
         let taken = section("", object, &mut |path, value| match (path, value) {
@@ -147,9 +148,9 @@ fn templates(value: &Value, settings: &mut Settings) -> Result<(), String> {
 }
 
 fn given(value: &Value) -> Result<Given, String> {
-    Ok(match value {
-        Value::Array(list) => Given::List(list.iter().map(scalar).collect::<Result<_, _>>()?),
-        value => Given::Text(scalar(value)?),
+    Ok(match value.as_array() {
+        Some(list) => Given::List(list.iter().map(scalar).collect::<Result<_, _>>()?),
+        None => Given::Text(scalar(value)?),
     })
 }
 

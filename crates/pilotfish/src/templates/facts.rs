@@ -206,21 +206,16 @@ pub(crate) fn loses(old: &Value, new: &Value) -> bool {
 
 /// What tells an element of a list from the others.
 fn identity(item: &Value) -> Vec<&str> {
-    match item {
-        Value::String(text) => vec![text],
-        Value::Struct(structure) => ["Path", "Name", "Service", "Node", "ID"]
-            .into_iter()
-            .filter_map(|name| match structure.field(name) {
-                Some(Value::String(text)) => Some(&**text),
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
+    let Value::Struct(structure) = item else { return text(item).into_iter().collect() };
+    let fields = ["Path", "Name", "Service", "Node", "ID"].into_iter().filter_map(|name| structure.field(name));
+    fields.filter_map(text).collect()
+}
+
+fn text(value: &Value) -> Option<&str> {
+    if let Value::String(text) = value { Some(text) } else { None }
 }
 
 /// Whether the answers are the same, so that nothing has to be rendered again.
-#[expect(clippy::wildcard_enum_match_arm, reason = "values of two kinds are never the same")]
 pub(crate) fn is_same(old: &Value, new: &Value) -> bool {
     match (old, new) {
         (Value::Nil, Value::Nil) => true,

@@ -46,10 +46,8 @@ impl Texts {
 
 impl Pairs {
     fn map(&mut self, answers: &mut Answers, texts: &mut Texts, pairs: &[(Text<'_>, Text<'_>)]) -> Value {
-        let same = |((one, value), (other, its)): (&(Text<'_>, Text<'_>), &(Arc<str>, Arc<str>))| {
-            **one == **other && **value == **its
-        };
-        let is_last = pairs.len() == self.pairs.len() && pairs.iter().zip(&self.pairs).all(same);
+        let last = self.pairs.iter().map(|(name, value)| (&**name, &**value));
+        let is_last = pairs.iter().map(|(name, value)| (&**name, &**value)).eq(last);
         match &self.map {
             Some(map) if is_last => map.clone(),
             Some(_) | None => {

@@ -272,7 +272,11 @@ fn existing(directory: &OwnedFd, name: &OsStr) -> anyhow::Result<Option<Stat>> {
         FileType::RegularFile => Ok(Some(stat)),
         FileType::Symlink => bail!("it is a symbolic link, which is not followed; name the file that it points to"),
         FileType::Directory => bail!("it is a directory; name a file in it"),
-        other => bail!("it is no regular file ({other:?}), and cannot be replaced by one"),
+        kind @ (FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown) => bail!("it is no regular file ({kind:?}), and cannot be replaced by one"),
     }
 }
 

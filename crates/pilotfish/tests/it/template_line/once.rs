@@ -140,3 +140,19 @@ fn killed_before_the_rename() {
     let left: Vec<_> = std::fs::read_dir(pilot.file("out")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["file"]);
 }
+
+#[test]
+fn a_full_disk_leaves_the_old_file_and_nothing_beside_it() {
+    let (consul, address) = shared();
+    set(&consul, "once/large", &"x".repeat(300_000));
+    let mut stage = stage(&["-consul-addr", &address, "-once", "-template", "@DIR@/source:@DIR@/small/file:react"]);
+    stage.file("source", "{{ key \"once/large\" }}").file("small/.keep", "");
+    stage.prologue("mount -t tmpfs -o size=128k tmpfs @DIR@/small").prologue("echo old > @DIR@/small/file");
+    stage.program(
+        "sh -c 'consul-template \"$@\"; echo $? > @DIR@/code; cat @DIR@/small/file > @DIR@/found; ls -A @DIR@/small > @DIR@/listed' sh",
+    );
+    let (_, pilot) = end(stage);
+    assert_eq!((pilot.read("code").as_str(), pilot.read("found").as_str()), ("1\n", "old\n"), "{}", pilot.story());
+    assert_eq!((pilot.read("listed").as_str(), runs(&pilot)), ("file\n", 0));
+    assert!(pilot.stderr.text().contains("No space left on device"), "{}", pilot.story());
+}
