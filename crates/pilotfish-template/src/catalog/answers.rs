@@ -121,6 +121,18 @@ pub(super) const SNIPPET: &str = "*dependency.CatalogSnippet";
 const NODE: &str = "*dependency.Node";
 const NODE_SERVICE: &str = "*dependency.CatalogNodeService";
 
+/// Where an instance has its node and its id among its fields; to look them up by name would take longer than to sort.
+const NODE_AND_ID: (usize, usize) = (0, 8);
+
+/// Node and id of an instance.
+fn place(instance: &Value) -> Option<(&str, &str)> {
+    let Value::Struct(instance) = instance else { return None };
+    match (instance.fields.get(NODE_AND_ID.0), instance.fields.get(NODE_AND_ID.1)) {
+        (Some(Value::String(node)), Some(Value::String(id))) => Some((node, id)),
+        (_, _) => None,
+    }
+}
+
 /// The type of the structs of the given name.
 pub(super) fn type_named(name: &str) -> Type {
     Type::Struct(Arc::from(name))
@@ -324,33 +336,41 @@ impl Answers {
     /// is for what is near.
     pub fn health_services(&mut self, query: &ServiceQuery, mut instances: Vec<HealthService>) -> Value {
         instances.retain(|instance| instance.status.is_none_or(|status| query.accepts(status)));
+        let values = instances.into_iter().map(|instance| self.health_service(instance)).collect();
+        Answers::health_service_list(query, values)
+    }
+
+    /// One of the instances of [`Answers::health_service_list`].
+    pub fn health_service(&mut self, instance: HealthService) -> Value {
+        let status = self.text(instance.status.map_or("", Status::name));
+        let fields = Vec::from([
+            Value::String(instance.node),
+            Value::String(instance.node_id),
+            Value::String(instance.node_address),
+            instance.node_tagged_addresses,
+            instance.node_meta,
+            instance.service_meta,
+            Value::String(instance.address),
+            instance.service_tagged_addresses,
+            Value::String(instance.id),
+            Value::String(instance.name),
+            self.tags(instance.tags),
+            instance.checks,
+            Value::String(status),
+            Value::Int(instance.port),
+            self.weights(instance.weight_passing, instance.weight_warning),
+        ]);
+        Value::structure(&self.kinds.health_service, fields)
+    }
+
+    /// The answer of `service`, of instances that the query wants and that were made one by one, so that there is never a
+    /// second form of all of them: sorted by node and id, or in their order if the query is for what is near.
+    pub fn health_service_list(query: &ServiceQuery, mut instances: Vec<Value>) -> Value {
         if query.near.is_none() {
-            // A node has each id once, so that no order is lost; a stable sort would need as much memory again.
-            instances.sort_unstable_by(|one, two| (&one.node, &one.id).cmp(&(&two.node, &two.id)));
+            // A node has each id once, so that no order is lost.
+            instances.sort_unstable_by(|one, two| place(one).cmp(&place(two)));
         }
-        let mut list = Vec::with_capacity(instances.len());
-        for instance in instances {
-            let status = self.text(instance.status.map_or("", Status::name));
-            let fields = Vec::from([
-                Value::String(instance.node),
-                Value::String(instance.node_id),
-                Value::String(instance.node_address),
-                instance.node_tagged_addresses,
-                instance.node_meta,
-                instance.service_meta,
-                Value::String(instance.address),
-                instance.service_tagged_addresses,
-                Value::String(instance.id),
-                Value::String(instance.name),
-                self.tags(instance.tags),
-                instance.checks,
-                Value::String(status),
-                Value::Int(instance.port),
-                self.weights(instance.weight_passing, instance.weight_warning),
-            ]);
-            list.push(Value::structure(&self.kinds.health_service, fields));
-        }
-        Value::list(type_named(HEALTH_SERVICE), list)
+        Value::list(type_named(HEALTH_SERVICE), instances)
     }
 
     /// The answer of `services`: every service with its tags, sorted by name.

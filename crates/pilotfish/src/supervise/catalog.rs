@@ -195,7 +195,8 @@ impl Catalog {
         let task = self.client.as_ref().filter(|_| guarding < GUARDS).map(|client| {
             let home = lock(&self.homes).by_service.get(&service).cloned();
             let client = home.map_or_else(|| client.clone(), |home| client.pinned(&home));
-            tokio::spawn(Box::pin(guard(client, service.clone(), self.owner.clone(), self.inbox.clone()))).abort_handle()
+            tokio::spawn(Box::pin(guard(client, service.clone(), self.owner.clone(), self.inbox.clone())))
+                .abort_handle()
         });
         self.guards.insert(service, task);
     }

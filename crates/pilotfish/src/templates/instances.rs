@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pilotfish_consul::{EntryCheck, ServiceEntry, Text};
 use pilotfish_template::{
     Value,
-    catalog::{Answers, HealthCheck, HealthService, ServiceQuery},
+    catalog::{Answers, HealthCheck, HealthService, ServiceQuery, Status},
 };
 
 /// Texts that are remembered to be shared, in texts. What repeats in an answer (node, service, state, tags) is few or comes in a row.
@@ -19,7 +19,8 @@ pub(super) struct Instances {
     node_meta: Pairs,
     service_meta: Pairs,
     no_addresses: Value,
-    instances: Vec<HealthService>,
+    /// Each with its status.
+    instances: Vec<(Status, Value)>,
 }
 
 /// Texts by their hash; one that meets another in its place takes it. A tree of all texts would cost more than the answer's JSON.
@@ -89,7 +90,7 @@ impl Instances {
             let addresses = service.tagged_addresses.iter();
             answers.service_addresses(addresses.map(|(tag, at)| (&**tag, &*at.address, i64::from(at.port))))
         };
-        self.instances.push(HealthService {
+        let instance = HealthService {
             node: texts.get(&node.node),
             node_id: texts.get(&node.id),
             node_address: texts.get(&node.address),
@@ -106,12 +107,14 @@ impl Instances {
             port: i64::from(service.port),
             weight_passing: service.weights.passing,
             weight_warning: service.weights.warning,
-        });
+        };
+        self.instances.push((status, answers.health_service(instance)));
     }
 
     /// The answer to a query: those that it wants, in its order.
-    pub(super) fn finish(mut self, query: &ServiceQuery) -> Value {
-        self.answers.health_services(query, self.instances)
+    pub(super) fn finish(self, query: &ServiceQuery) -> Value {
+        let wanted = self.instances.into_iter().filter(|(status, _)| query.accepts(*status));
+        Answers::health_service_list(query, wanted.map(|(_, instance)| instance).collect())
     }
 }
 
