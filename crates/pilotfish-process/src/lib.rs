@@ -16,6 +16,7 @@ mod child;
 mod clone;
 mod command;
 mod cstrings;
+mod descriptors;
 mod error;
 mod figures;
 mod hierarchies;
@@ -33,6 +34,7 @@ mod user;
 mod watched;
 
 pub use command::{Command, Stdio};
+pub use descriptors::raise_descriptor_limit;
 pub use error::Error;
 pub use figures::{Figures, figures};
 pub use host::{hostname, interfaces};

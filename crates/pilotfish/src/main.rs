@@ -1,5 +1,6 @@
 //! `pilotfish`: applications on autopilot. See `ARCHITECTURE.md` for the map.
 
+mod catalog_command;
 mod command_line;
 mod config_command;
 mod control_client;
@@ -42,6 +43,7 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(probe::probe(&probe.target, probe.timeout))?;
         }
+        Invocation::Catalog(command) => catalog_command::run(&command)?,
         Invocation::Completion(shell) => print(&String::from_utf8_lossy(&command_line::completion(shell))),
         Invocation::Man => print(&String::from_utf8_lossy(&command_line::man_page())),
         Invocation::Version { json: true } => {

@@ -6,7 +6,7 @@
 use super::{ConfigLocation, Invocation, Run};
 
 /// First words that are subcommands; any other is the command of an application.
-pub(super) const SUBCOMMANDS: [&str; 14] = [
+pub(super) const SUBCOMMANDS: [&str; 15] = [
     "run",
     "status",
     "events",
@@ -17,6 +17,7 @@ pub(super) const SUBCOMMANDS: [&str; 14] = [
     "ping",
     "config",
     "probe",
+    "catalog",
     "completion",
     "man",
     "version",

@@ -19,7 +19,8 @@ use std::{ffi::OsString, path::Path};
 
 pub(crate) use documents::{completion, man_page};
 pub(crate) use invocation::{
-    Answer, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe, Run, Shell,
+    Answer, CatalogCommand, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe,
+    Run, Shell,
 };
 
 /// Variables that say where the config is when no flag does, the first one that is set and not empty wins.

@@ -1,15 +1,15 @@
 //! Our own command line as a tree of subcommands: the one place that says what exists, for parsing, help, completion and
 //! the manual page alike.
 
-use std::time::Duration;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::probe::Target;
 
 use super::{
-    Answer, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe, Run, Shell,
-    USAGE_EXIT_CODE,
+    Answer, CatalogCommand, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe,
+    Run, Shell, USAGE_EXIT_CODE,
     duration::parse_duration,
     invocation::{assignment, file_path},
 };
@@ -111,6 +111,14 @@ Examples:
     /// Ask for health once: exit code 0 is healthy, 1 is not.
     #[command(subcommand)]
     Probe(ProbeArgs),
+    /// Serve the embedded catalog: the HTTP API of Consul, for one host.
+    ///
+    /// It is no cluster. Whatever speaks to a Consul agent can speak to it; where one host is outgrown, start Consul instead.
+    #[command(after_long_help = "\
+Examples:
+  pilotfish catalog
+  pilotfish catalog --listen 0.0.0.0:8500 --token-file /run/secrets/catalog")]
+    Catalog(CatalogArgs),
     /// Print the completion script of a shell.
     #[command(after_long_help = "\
 Examples:
@@ -133,6 +141,19 @@ Examples:
     /// The application itself: what is no subcommand.
     #[command(external_subcommand)]
     Application(Vec<String>),
+}
+
+#[derive(Debug, Args)]
+struct CatalogArgs {
+    /// Where it listens; on another address than one of the loopback a token is needed.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8500")]
+    listen: SocketAddr,
+    /// File with the token that clients have to show (X-Consul-Token).
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Name of its node [default: the host's name].
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -266,6 +287,13 @@ pub(super) fn parse(
         Command::Ping(args) => control(args, ControlRequest::Ping),
         Command::Config(args) => Invocation::Config(config_command(args, config.or(configured))?),
         Command::Probe(args) => Invocation::Probe(probe(args)),
+        Command::Catalog(CatalogArgs { listen, token_file, node }) => Invocation::Catalog(CatalogCommand {
+            listen,
+            token_file,
+            node,
+            datacenter: "dc1".to_owned(),
+            pretty: false,
+        }),
         Command::Completion { shell } => Invocation::Completion(shell),
         Command::Man => Invocation::Man,
         Command::Version { json } => Invocation::Version { json },
