@@ -3,6 +3,7 @@
 //! Everything listens on loopback only, on ports outside the kernel's ephemeral range, has its own temporary directory, and is
 //! stopped when its value is dropped, also when a test panics. Nothing here is part of the product.
 
+mod catalog_load;
 mod certificates;
 mod cluster;
 mod consul;
@@ -12,6 +13,7 @@ mod ports;
 mod proxy;
 mod wait;
 
+pub use catalog_load::{CatalogLoad, CatalogLoadReport};
 pub use certificates::Certificates;
 pub use cluster::ConsulCluster;
 pub use consul::{Consul, ConsulOptions};

@@ -65,7 +65,7 @@ fn command(call: &Call, endpoint: Endpoint) -> Result<Command> {
         Endpoint::RegisterService => {
             let (service, checks) = wire::service(&call.body)?;
             let replace_checks = matches!(call.query.find("replace-existing-checks"), Some("" | "true" | "1"));
-            Command::RegisterService { service, checks, replace_checks }
+            Command::RegisterService { service: Box::new(service), checks, replace_checks }
         }
         Endpoint::DeregisterService if id.is_empty() => return Err(Refusal::internal("ServiceID missing")),
         Endpoint::DeregisterService => Command::DeregisterService { id },
@@ -77,7 +77,7 @@ fn command(call: &Call, endpoint: Endpoint) -> Result<Command> {
         Endpoint::NodeMaintenance => {
             Command::NodeMaintenance { enable: enable(call)?, reason: call.query.get("reason").to_owned() }
         }
-        Endpoint::RegisterCheck => Command::RegisterCheck(wire::check(&call.body)?),
+        Endpoint::RegisterCheck => Command::RegisterCheck(Box::new(wire::check(&call.body)?)),
         Endpoint::DeregisterCheck if id.is_empty() => return Err(Refusal::internal("CheckID missing")),
         Endpoint::DeregisterCheck => Command::DeregisterCheck { id },
         Endpoint::Update => {

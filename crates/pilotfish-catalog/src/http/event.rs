@@ -41,10 +41,10 @@ async fn fire(call: &Call) -> Result<Reply> {
         lamport: 0,
     };
     validate(&event)?;
-    match call.serving.catalog.submit(Command::Fire(event)).await? {
-        Answer::Event(event) => Ok(Reply::json(&output::event(&event), call.pretty)),
-        other => Err(Refusal::internal(format!("the catalog answered an event with {other:?}"))),
-    }
+    let Answer::Event(event) = call.serving.catalog.submit(Command::Fire(event)).await? else {
+        return Err(Refusal::internal("the catalog did not answer with an event"));
+    };
+    Ok(Reply::json(&output::event(&event), call.pretty))
 }
 
 fn validate(event: &UserEvent) -> Result<()> {

@@ -220,7 +220,14 @@ fn too_long(length: u64, limit: usize, to: To) -> Reply {
             "Request body({length} bytes) too large, max size: {limit} bytes. \
              See https://www.consul.io/docs/agent/options.html#txn_max_req_len."
         ),
-        _ => format!("Request body({length} bytes) too large, max size: {limit} bytes."),
+        To::Agent(_)
+        | To::AgentHealth(_)
+        | To::Catalog(_)
+        | To::Health(_)
+        | To::Session(_)
+        | To::Event(_)
+        | To::Status(_)
+        | To::Snapshot => format!("Request body({length} bytes) too large, max size: {limit} bytes."),
     };
     Reply { kind: Some(TEXT), ..Reply::text(413, text) }
 }

@@ -54,10 +54,10 @@ async fn destroy(call: &Call) -> Result<Reply> {
 async fn renew(call: &Call) -> Result<Reply> {
     check_datacenter(call.query.get("dc"), &call.serving.catalog)?;
     let id = call.name("Missing session")?;
-    match call.serving.catalog.submit(Command::RenewSession { id }).await? {
-        Answer::Session(session) => Ok(Reply::json(&[output::session(&session)], call.pretty)),
-        other => Err(Refusal::internal(format!("the catalog answered a renewal with {other:?}"))),
-    }
+    let Answer::Session(session) = call.serving.catalog.submit(Command::RenewSession { id }).await? else {
+        return Err(Refusal::internal("the catalog did not answer with a session"));
+    };
+    Ok(Reply::json(&[output::session(&session)], call.pretty))
 }
 
 async fn read(call: &Call, endpoint: Endpoint) -> Result<Reply> {

@@ -13,9 +13,8 @@ pub(crate) async fn answer(call: &Call) -> Result<Reply> {
     let operations = txn::operations(&call.body)?;
     options.check_datacenter(&call.serving.catalog)?;
     let reads = operations.iter().all(Operation::is_read);
-    let outcomes = match call.serving.catalog.submit(Command::Transaction(operations)).await? {
-        Answer::Transaction(outcomes) => outcomes,
-        other => return Err(Refusal::internal(format!("the catalog answered a transaction with {other:?}"))),
+    let Answer::Transaction(outcomes) = call.serving.catalog.submit(Command::Transaction(operations)).await? else {
+        return Err(Refusal::internal("the catalog did not answer with a transaction"));
     };
     let datacenter = call.serving.catalog.state().identity().datacenter.clone();
     let failed = !outcomes.errors.is_empty();

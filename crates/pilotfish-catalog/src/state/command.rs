@@ -13,7 +13,7 @@ pub enum Means {
     /// Heartbeats, at most this far apart.
     Ttl(Duration),
     /// The catalog itself asks.
-    Probe(Probe),
+    Probe(Box<Probe>),
     /// The checks of another service.
     Alias {
         /// The service whose checks count; empty for those of the node.
@@ -87,7 +87,7 @@ pub enum Command {
     /// Registers a service and its checks with the agent.
     RegisterService {
         /// The service.
-        service: Service,
+        service: Box<Service>,
         /// Its checks.
         checks: Vec<AgentCheck>,
         /// Checks of it that are not named are removed.
@@ -99,7 +99,7 @@ pub enum Command {
         id: String,
     },
     /// Registers a check with the agent.
-    RegisterCheck(AgentCheck),
+    RegisterCheck(Box<AgentCheck>),
     /// Removes a check from the agent.
     DeregisterCheck {
         /// Its identity.

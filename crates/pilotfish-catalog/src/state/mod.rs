@@ -161,10 +161,10 @@ impl State {
     fn carry_out(&mut self, command: Command) -> Result<Answer, Refused> {
         match command {
             Command::RegisterService { service, checks, replace_checks } => {
-                self.register_service(service, checks, replace_checks)
+                self.register_service(*service, checks, replace_checks)
             }
             Command::DeregisterService { id } => self.deregister_service(&id),
-            Command::RegisterCheck(spec) => self.register_check(spec),
+            Command::RegisterCheck(spec) => self.register_check(*spec),
             Command::DeregisterCheck { id } => self.deregister_check(&id),
             Command::Beat { id, status, output } => self.beat(&id, &status, output),
             Command::Probed { id, status, output } => self.probed(&id, &status, output),

@@ -138,7 +138,7 @@ impl State {
     /// What the catalog itself has to probe: identity of the check, and how.
     pub fn probes(&self) -> impl Iterator<Item = (&str, &Probe)> {
         self.agent.checks.iter().filter_map(|(id, Local { spec: AgentCheck { means, .. }, .. })| match means {
-            Means::Probe(probe) => Some((id.as_str(), probe)),
+            Means::Probe(probe) => Some((id.as_str(), &**probe)),
             Means::Ttl(_) | Means::Alias { .. } | Means::Fixed => None,
         })
     }

@@ -184,18 +184,8 @@ impl State {
             KvVerb::CheckNotExists => Ok(Vec::new()),
             KvVerb::Get | KvVerb::CheckIndex(_) | KvVerb::CheckSession(_) => {
                 let entry = found.ok_or_else(|| format!("key {name} doesn't exist"))?;
-                match verb {
-                    KvVerb::CheckIndex(index) if entry.stamp.modified != *index => Err(format!(
-                        "failed index check for key {name}, current modify index {} != {index}",
-                        entry.stamp.modified
-                    )),
-                    KvVerb::CheckSession(session) if entry.session != *session => Err(format!(
-                        "failed session check for key {name}, current session {} != {}",
-                        quote(&entry.session),
-                        quote(session)
-                    )),
-                    other => Ok(told(entry, *other == KvVerb::Get)),
-                }
+                check_entry(&name, &entry, verb)?;
+                Ok(told(entry, *verb == KvVerb::Get))
             }
         }
     }
@@ -221,6 +211,26 @@ impl State {
         };
         (result, writing.broken, writing.gone)
     }
+}
+
+/// Refuses an entry that is not as the verb wants it.
+fn check_entry(name: &str, entry: &Entry, verb: &KvVerb) -> Result<(), String> {
+    if let KvVerb::CheckIndex(index) = verb
+        && entry.stamp.modified != *index
+    {
+        let current = entry.stamp.modified;
+        return Err(format!("failed index check for key {name}, current modify index {current} != {index}"));
+    }
+    if let KvVerb::CheckSession(session) = verb
+        && entry.session != *session
+    {
+        return Err(format!(
+            "failed session check for key {name}, current session {} != {}",
+            quote(&entry.session),
+            quote(session)
+        ));
+    }
+    Ok(())
 }
 
 fn on_node(

@@ -176,7 +176,7 @@ impl CheckRequest {
                 failures: times(self.failures),
                 target: self.target,
             };
-            (kind, Means::Probe(probe))
+            (kind, Means::Probe(Box::new(probe)))
         } else {
             ("ttl", Means::Ttl(duration::positive(self.ttl)))
         };
