@@ -30,3 +30,4 @@ mod writer;
 pub use catalog::Catalog;
 pub use server::{Error, Server};
 pub use settings::{Secret, Settings};
+pub use wire::base64;

@@ -3,6 +3,7 @@
 mod catalog_command;
 mod command_line;
 mod config_command;
+mod consul_stand_in;
 mod control_client;
 mod errors;
 mod http_server;
@@ -43,6 +44,7 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(probe::probe(&probe.target, probe.timeout))?;
         }
+        Invocation::Consul(arguments) => return Ok(consul_stand_in::run(&arguments)),
         Invocation::Catalog(command) => catalog_command::run(&command)?,
         Invocation::Completion(shell) => print(&String::from_utf8_lossy(&command_line::completion(shell))),
         Invocation::Man => print(&String::from_utf8_lossy(&command_line::man_page())),

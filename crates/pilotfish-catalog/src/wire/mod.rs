@@ -1,7 +1,7 @@
 //! The wire formats: what requests carry and what answers look like, with Consul's names, order and words.
 
 pub(crate) mod agent;
-pub(crate) mod base64;
+pub mod base64;
 pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod duration;

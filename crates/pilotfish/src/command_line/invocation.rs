@@ -17,6 +17,8 @@ pub(crate) enum Invocation {
     Config(ConfigCommand),
     /// Ask for health once.
     Probe(Probe),
+    /// Do what `consul` would do with these arguments.
+    Consul(Vec<String>),
     /// Serve the embedded catalog.
     Catalog(CatalogCommand),
     /// Print the completion script of a shell.

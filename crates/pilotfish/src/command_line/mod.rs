@@ -1,7 +1,8 @@
 //! The command line: from arguments to one plain [`Invocation`], without any I/O.
 //!
 //! ```text
-//! argv ──┬─ argv[0] is containerpilot, or a ContainerPilot flag ─► containerpilot ─┐
+//! argv ──┬─ argv[0] is consul ──────────────────────────────────────────────────────► its arguments as they are
+//!        ├─ argv[0] is containerpilot, or a ContainerPilot flag ─► containerpilot ─┐
 //!        ├─ the forms that a container starts with ──────────────► direct ─────────┼─► Invocation
 //!        └─ everything else ─────────────────────────────────────► native (clap) ──┘
 //! ```
@@ -40,9 +41,13 @@ pub(crate) fn parse(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Invocation, Answer> {
     let (program, arguments) = text_arguments(argv)?;
+    let called = Path::new(&program).file_name();
+    if called.is_some_and(|name| name == "consul") {
+        return Ok(Invocation::Consul(arguments));
+    }
     let configured = CONFIG_VARIABLES.iter().filter_map(|name| env(name)).find(|value| !value.is_empty());
     let configured = configured.as_deref().map(ConfigLocation::parse);
-    let by_name = Path::new(&program).file_name().is_some_and(|name| name == "containerpilot");
+    let by_name = called.is_some_and(|name| name == "containerpilot");
     if by_name || arguments.first().is_some_and(|first| containerpilot::is_flag(first)) {
         return containerpilot::parse(&arguments, configured);
     }

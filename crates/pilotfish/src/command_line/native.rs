@@ -32,7 +32,8 @@ Environment:
 Exit codes:
   2 for a command line or config that cannot be understood; 'run' exits with the code of the main application.
 
-Called as 'containerpilot' (a link to this program), the command lines of ContainerPilot 2 and 3 are understood.";
+Called as 'containerpilot' (a link to this program), the command lines of ContainerPilot 2 and 3 are understood;
+called as 'consul', 'agent -dev' and the commonest commands that speak to an agent.";
 
 /// Applications on autopilot: PID 1, supervisor, health checker, catalog client.
 ///

@@ -18,6 +18,7 @@ mod gauges;
 mod inbox;
 mod loading;
 mod narration;
+mod own_catalog;
 mod panics;
 mod reloading;
 mod servers;
