@@ -44,6 +44,11 @@ impl State {
         self.instances(service).map(|(host, service)| (&host.node, service))
     }
 
+    /// All checks with their nodes, by node and identity.
+    pub fn checks(&self) -> impl Iterator<Item = (&str, &Check)> {
+        self.hosts().flat_map(|host| host.checks.values().map(|check| (host.node.name.as_str(), check)))
+    }
+
     /// The checks that decide over an instance: those of its node, then its own.
     pub fn instance_checks<'a>(&'a self, node: &str, service: &'a str) -> impl Iterator<Item = &'a Check> {
         let host = self.host(node);

@@ -174,13 +174,18 @@ impl Tables {
         check.stamp.modified = writing.index;
         let moved =
             before.filter(|before| before.service_id != check.service_id).map(|before| before.service_id.clone());
-        if let Some(old) = moved {
-            host.checks_of.entry(old).or_default().remove(&check.id);
+        if let Some(old) = &moved
+            && let Some(ids) = host.checks_of.get_mut(old)
+        {
+            ids.remove(&check.id);
         }
         host.checks_of.entry(check.service_id.clone()).or_default().insert(check.id.clone());
         let service = check.service_id.clone();
         host.checks.insert(check.id.clone(), check);
         self.touch_check(node, &service, writing);
+        if let Some(old) = moved {
+            self.touch_check(node, &old, writing);
+        }
         Ok(())
     }
 
