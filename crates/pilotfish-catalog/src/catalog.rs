@@ -1,5 +1,6 @@
 //! The catalog as a running thing: the state with its one writer, and the clock.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ struct Shared {
     watchers: Arc<Watchers>,
     commands: mpsc::Sender<Submission>,
     begun: Instant,
+    /// How often everything was replaced: whoever waits then is answered, whatever the index.
+    replaced: AtomicU64,
 }
 
 impl Catalog {
@@ -37,6 +40,7 @@ impl Catalog {
             watchers: Arc::default(),
             commands,
             begun: Instant::now(),
+            replaced: AtomicU64::new(0),
         };
         (Catalog { shared: Arc::new(shared) }, submissions)
     }
@@ -81,10 +85,11 @@ impl Catalog {
         index: impl Fn(&State) -> u64,
     ) {
         let mut waiting = self.wait_for(interests.clone());
+        let generation = self.shared.replaced.load(Ordering::Relaxed);
         let limit = tokio::time::sleep(wait);
         tokio::pin!(limit);
         loop {
-            if index(&self.state()) > minimum {
+            if index(&self.state()) > minimum || self.shared.replaced.load(Ordering::Relaxed) != generation {
                 return;
             }
             tokio::select! {
@@ -94,6 +99,12 @@ impl Catalog {
             // Waiting again before looking again, so that nothing is missed between the two.
             waiting = self.wait_for(interests.clone());
         }
+    }
+
+    /// Everything is another one now.
+    pub(crate) fn replaced(&self) {
+        self.shared.replaced.fetch_add(1, Ordering::Relaxed);
+        self.shared.watchers.wake_all();
     }
 
     /// Wakes everybody whom the last command of the state concerns.

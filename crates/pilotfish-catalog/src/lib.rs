@@ -20,6 +20,7 @@ mod catalog;
 mod filter;
 mod http;
 mod identity;
+mod patterns;
 mod probing;
 mod server;
 mod settings;

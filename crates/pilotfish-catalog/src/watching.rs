@@ -78,6 +78,13 @@ impl Watchers {
         }
     }
 
+    /// Wakes everybody.
+    pub(crate) fn wake_all(&self) {
+        for entry in self.lock().by_interest.values() {
+            entry.notify.notify_waiters();
+        }
+    }
+
     /// How many wait.
     pub(crate) fn count(&self) -> usize {
         self.lock().by_interest.values().map(|entry| entry.waiting).sum()

@@ -45,8 +45,13 @@ pub(crate) async fn write(catalog: &Catalog, mut submissions: mpsc::Receiver<Sub
 fn apply(catalog: &Catalog, command: Command) -> Result<crate::state::Answer, crate::state::Refused> {
     let now = catalog.now();
     let mut state = catalog.state();
+    let replaces = matches!(command, Command::Restore(_));
     let result = state.apply(command, now);
-    catalog.wake(&state);
+    if replaces && result.is_ok() {
+        catalog.replaced();
+    } else {
+        catalog.wake(&state);
+    }
     result
 }
 

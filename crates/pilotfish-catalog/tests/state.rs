@@ -101,6 +101,7 @@ fn agent_check() -> impl Strategy<Value = AgentCheck> {
         check,
         means: Means::Ttl(Duration::from_secs(10)),
         deregister_after,
+        output_limit: None,
     })
 }
 
@@ -279,6 +280,7 @@ fn registered(state: &mut State, ttl: u64, deregister_after: Option<u64>) {
         check: Check { id: "c".into(), status: PASSING.into(), service_id: "web".into(), ..Check::default() },
         means: Means::Ttl(Duration::from_secs(ttl)),
         deregister_after: deregister_after.map(Duration::from_secs),
+        output_limit: None,
     };
     let service = Box::new(Service { id: "web".into(), name: "web".into(), ..Service::default() });
     apply(state, Command::RegisterService { service, checks: vec![check], replace_checks: false }, 0);

@@ -12,6 +12,9 @@ use serde::Serialize;
 use expression::Expression;
 pub(crate) use schema::{AGENT_SERVICE, CHECK, HEALTH_SERVICE, NODE, NODE_SERVICE, SERVICE_NODE, Schema};
 
+/// The beginning of every error.
+pub(crate) const FAILED: &str = "Failed to create boolean expression evaluator: ";
+
 /// A filter; without an expression it admits everything.
 #[derive(Debug)]
 pub(crate) struct Filter(Option<Expression>);
@@ -25,7 +28,7 @@ impl Filter {
         if text.is_empty() {
             return Ok(Filter(None));
         }
-        let failed = |text: String| format!("Failed to create boolean expression evaluator: {text}");
+        let failed = |text: String| format!("{FAILED}{text}");
         let expression = parse::parse(text).map_err(failed)?;
         schema::check(&expression, schema).map_err(failed)?;
         Ok(Filter(Some(expression)))

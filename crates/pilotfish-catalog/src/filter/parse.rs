@@ -16,11 +16,11 @@ pub(crate) fn parse(text: &str) -> Result<Expression, String> {
     if text.len() > LENGTH_LIMIT {
         return Err(format!("the expression is longer than {LENGTH_LIMIT} bytes"));
     }
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    let mut parser = Parser { text, at: 0, depth: 0, spaced: false, last: Last::Word };
     let expression = parser.or()?;
-    parser.space();
+    parser.spaced = parser.space();
     if parser.at < text.len() {
-        return parser.expected("\"and\", \"or\", [ \\t\\r\\n] or EOF");
+        return parser.garbage();
     }
     Ok(expression)
 }
@@ -29,6 +29,19 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Whether spaces came before what is left.
+    spaced: bool,
+    /// What was read last.
+    last: Last,
+}
+
+/// What was read last: it says what could have gone on there.
+#[derive(Clone, Copy)]
+enum Last {
+    Word,
+    Number,
+    Quoted,
+    Keyword,
 }
 
 const OPERATORS: &str = "\"!=\", \"==\", \"contains\", \"in\", \"is\", \"matches\", \"not\" or [ \\t\\r\\n]";
@@ -49,6 +62,22 @@ impl<'a> Parser<'a> {
 
     fn expected<T>(&self, what: &str) -> Result<T, String> {
         Err(format!("{}: no match found, expected: {what}", self.place(self.at)))
+    }
+
+    /// Says what could have come where nothing fits any more.
+    fn garbage<T>(&self) -> Result<T, String> {
+        for word in ["and", "or"] {
+            if self.spaced && self.rest().starts_with(word) {
+                let at = self.place(self.at + word.len());
+                return Err(format!("{at}: no match found, expected: [ \\t\\r\\n]"));
+            }
+        }
+        match (self.spaced, self.last) {
+            (true, _) => self.expected("\"and\", \"or\", [ \\t\\r\\n] or EOF"),
+            (false, Last::Word) => self.expected("\".\", \"[\", [ \\t\\r\\n], [a-zA-Z0-9_] or EOF"),
+            (false, Last::Number) => self.expected("\".\", [ \\t\\r\\n], [0-9] or EOF"),
+            (false, Last::Quoted | Last::Keyword) => self.expected("[ \\t\\r\\n] or EOF"),
+        }
     }
 
     /// Passes over spaces; whether there were any.
@@ -114,8 +143,9 @@ impl<'a> Parser<'a> {
             let inner = self.or()?;
             self.space();
             if !self.take(")") {
-                return self.expected("\")\", \"and\", \"or\" or [ \\t\\r\\n]");
+                return Err(format!("{}: rule \"grouping\": Unmatched parentheses", self.place(self.at)));
             }
+            self.last = Last::Keyword;
             inner
         } else {
             self.comparison()?
@@ -164,6 +194,7 @@ impl<'a> Parser<'a> {
             if !self.take("empty") {
                 return self.expected(if negated { "\"empty\"" } else { "\"empty\" or \"not\"" });
             }
+            self.last = Last::Keyword;
             let operator = if negated { Operator::NotEmpty } else { Operator::Empty };
             return Ok(Expression::Match { selector, operator, value: String::new() });
         } else if self.word("contains") {
@@ -186,9 +217,18 @@ impl<'a> Parser<'a> {
 
     fn operand(&mut self, expected: &str) -> Result<Operand, String> {
         match self.rest().as_bytes().first() {
-            Some(b'"' | b'`') => self.string().map(Operand::Value),
-            Some(b'-' | b'0'..=b'9') => self.number().map(Operand::Value),
-            Some(b'a'..=b'z' | b'A'..=b'Z') => self.selector().map(Operand::Selector),
+            Some(b'"' | b'`') => {
+                self.last = Last::Quoted;
+                self.string().map(Operand::Value)
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                self.last = Last::Number;
+                self.number().map(Operand::Value)
+            }
+            Some(b'a'..=b'z' | b'A'..=b'Z') => {
+                self.last = Last::Word;
+                self.selector().map(Operand::Selector)
+            }
             Some(_) | None => self.expected(expected),
         }
     }
@@ -211,7 +251,7 @@ impl<'a> Parser<'a> {
         self.at = begin + 1;
         let Some(end) = self.rest().find(quote) else {
             self.at = self.text.len();
-            return Err(format!("{}: rule \"string\": Unterminated string literal", self.place(begin)));
+            return Err(format!("{}: rule \"string\": Unterminated string literal", self.place(self.at)));
         };
         let value = self.rest()[..end].to_owned();
         self.at += end + 1;

@@ -1,7 +1,7 @@
 //! What can be filtered by: the fields of each answer and their kinds.
 
 use super::expression::{Expression, Operator};
-use crate::state::quote;
+use crate::{patterns, state::quote};
 
 /// The kind of a field.
 #[derive(Debug)]
@@ -122,12 +122,9 @@ fn check_match(selector: &[String], operator: Operator, value: &str, schema: &Sc
     match (field, operator) {
         (Schema::Integer, _) if value.parse::<i64>().is_err() => coercion("ParseInt"),
         (Schema::Truth, _) if truth(value).is_none() => coercion("ParseBool"),
-        (_, Operator::Matches | Operator::NotMatches) => match regex_lite::Regex::new(value) {
+        (_, Operator::Matches | Operator::NotMatches) => match patterns::compile(value) {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!(
-                "Failed to coerce value {} for selector {name}: error parsing regexp: {error}: `{value}`",
-                quote(value)
-            )),
+            Err(error) => Err(format!("Failed to compile regular expression {}: {error}", quote(value))),
         },
         _ => Ok(()),
     }

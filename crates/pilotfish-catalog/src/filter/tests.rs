@@ -66,6 +66,14 @@ fn mistakes_are_told_in_the_words_of_consul() {
         "Service.Port > 1",
         "1:14 (13): no match found, expected: \"!=\", \"==\", \"contains\", \"in\", \"is\", \"matches\", \"not\" or [ \\t\\r\\n]",
     );
+    check("Service.ID==s1 and", "1:19 (18): no match found, expected: [ \\t\\r\\n]");
+    check("(Service.ID==s1", "1:16 (15): rule \"grouping\": Unmatched parentheses");
+    check("Service.ID==s1)", "1:15 (14): no match found, expected: \".\", \"[\", [ \\t\\r\\n], [a-zA-Z0-9_] or EOF");
+    check("Service.ID==\"s1", "1:16 (15): rule \"string\": Unterminated string literal");
+    check(
+        "Service.ID matches \"(\"",
+        "Failed to compile regular expression \"(\": error parsing regexp: missing closing ): `(`",
+    );
     check("Service.Service == \"d\\\"b\"", "1:20 (19): rule \"string\": invalid syntax");
     let error = Filter::parse("ServicePort", &SERVICE_NODE).expect_err("no comparison");
     assert!(

@@ -101,8 +101,10 @@ fn beat(call: &Call, id: String, status: &str) -> Command {
 }
 
 fn enable(call: &Call) -> Result<bool> {
+    if !call.query.has("enable") {
+        return Err(Refusal::bad("Missing value for enable"));
+    }
     match call.query.get("enable") {
-        "" => Err(Refusal::bad("Missing value for enable")),
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         other => Err(Refusal::bad(format!("Invalid value for enable: {}", crate::state::quote(other)))),
@@ -118,7 +120,10 @@ fn services(call: &Call) -> Result<Reply> {
 }
 
 fn checks(call: &Call) -> Result<Reply> {
-    let filter = Filter::parse(call.query.get("filter"), &filter::CHECK).map_err(Refusal::internal)?;
+    let filter = Filter::parse(call.query.get("filter"), &filter::CHECK).map_err(|text| {
+        // Consul's words lack their beginning here.
+        Refusal::internal(text.trim_start_matches(filter::FAILED))
+    })?;
     let state = call.serving.catalog.state();
     let node = &state.identity().node;
     let all = state.agent_checks().map(|check| (&check.id, output::check(node, check, false)));

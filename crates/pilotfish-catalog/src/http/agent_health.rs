@@ -58,9 +58,9 @@ fn by_name(call: &Call, state: &State, name: &str) -> Reply {
 }
 
 fn told(call: &Call, status: u16, reason: String, value: &impl Serialize) -> Reply {
-    let reply = match call.query.get("format") {
-        "text" => Reply { kind: Some("text/plain"), ..Reply::text(status, reason.clone()) },
-        _ => Reply { status, ..Reply::json(value, call.pretty) },
+    let reply = match call.as_text {
+        true => Reply { kind: Some("text/plain"), ..Reply::text(status, reason.clone()) },
+        false => Reply { status, ..Reply::json(value, call.pretty) },
     };
     reply.header("x-consul-reason", reason)
 }
@@ -74,10 +74,10 @@ fn code(status: &str) -> u16 {
 }
 
 fn health<'a>(state: &'a State, service: &'a Service) -> Health<'a> {
-    let checks: Vec<&Check> = state.agent_checks_of(&service.id).collect();
+    let checks: Vec<&Check> = state.agent_checks_of("").chain(state.agent_checks_of(&service.id)).collect();
     let node = &state.identity().node;
     let mut status = PASSING;
-    for check in state.agent_checks_of("").chain(checks.iter().copied()) {
+    for check in &checks {
         let own = match check.status.as_str() {
             _ if check.kind == MAINTENANCE => MAINTENANCE,
             PASSING => PASSING,

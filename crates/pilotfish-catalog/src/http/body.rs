@@ -32,7 +32,12 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, NoBody> {
     let mut too_long = announced.filter(|length| *length > limit as u64);
     let (mut bytes, mut taken) = (BytesMut::new(), 0usize);
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
+        let frame = match (frame, too_long) {
+            (Ok(frame), _) => frame,
+            (Err(_), Some(_)) => break,
+            (Err(_), None) => return Err(NoBody::Broken),
+        };
+        let Ok(data) = frame.into_data() else { continue };
         taken += data.len();
         if too_long.is_none() && taken > limit {
             too_long = Some(taken as u64);

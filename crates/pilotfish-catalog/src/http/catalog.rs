@@ -9,7 +9,7 @@ use super::options::{Options, check_datacenter};
 use super::reply::{Meta, Reply};
 use super::routes::{Call, Result};
 use crate::filter::{self, Filter, Schema};
-use crate::state::{Command, Host, Interest, Key, Refusal, State};
+use crate::state::{Command, Host, Interest, Key, Refusal, State, fold};
 use crate::wire::{catalog as wire, output};
 
 /// Endpoints.
@@ -23,6 +23,7 @@ pub(crate) enum Endpoint {
     Service,
     Node,
     NodeServices,
+    Connect,
 }
 
 /// Answers.
@@ -49,6 +50,7 @@ pub(crate) async fn answer(call: &Call, endpoint: Endpoint) -> Result<Reply> {
         Endpoint::Services => services(call).await,
         Endpoint::Service => service(call).await,
         Endpoint::Node | Endpoint::NodeServices => node(call, endpoint).await,
+        Endpoint::Connect => connect(call),
     }
 }
 
@@ -89,6 +91,11 @@ fn told(call: &Call, options: &Options, value: &impl Serialize, index: u64) -> R
     Reply::json(value, call.pretty).with(Meta::Full(index, Some(options.consistency)))
 }
 
+/// Tells whoever asked for an answer from the agent's cache that it is fresh.
+pub(crate) fn cached(call: &Call, reply: Reply) -> Reply {
+    if call.query.has("cached") { reply.header("x-cache", "MISS") } else { reply }
+}
+
 async fn services(call: &Call) -> Result<Reply> {
     let options = Options::parse(&call.query)?;
     let catalog = &call.serving.catalog;
@@ -121,7 +128,7 @@ async fn services(call: &Call) -> Result<Reply> {
             found.insert(name, tags.into_iter().collect());
         }
     }
-    Ok(told(call, &options, &found, index(&state)))
+    Ok(cached(call, told(call, &options, &found, index(&state))))
 }
 
 async fn service(call: &Call) -> Result<Reply> {
@@ -133,7 +140,7 @@ async fn service(call: &Call) -> Result<Reply> {
     let catalog = &call.serving.catalog;
     let index = |state: &State| state.service_index(&name, false);
     if options.index > 0 {
-        let interests = vec![Interest::Key(Key::Service(name.clone()))];
+        let interests = vec![Interest::Key(Key::Service(fold(&name)))];
         catalog.until(options.index, options.jittered_wait(), interests, index).await;
     }
     let state = catalog.state();
@@ -141,7 +148,18 @@ async fn service(call: &Call) -> Result<Reply> {
     let instances = near(state.instances(&name), &options, &state).into_iter();
     let wanted = instances.filter(|(host, service)| has_meta(host, &options) && has_tags(service, &call.query));
     let found = wanted.map(|(host, service)| output::service_node(&host.node, service, datacenter)).collect();
-    Ok(told(call, &options, &admitted(found, &filter), index(&state)))
+    Ok(cached(call, told(call, &options, &admitted(found, &filter), index(&state))))
+}
+
+/// The proxies of a service: it never has any here.
+fn connect(call: &Call) -> Result<Reply> {
+    let name = call.name("Missing service name")?;
+    let options = Options::parse(&call.query)?;
+    if let Err(refusal) = options.check_datacenter(&call.serving.catalog) {
+        return Ok(failed(refusal));
+    }
+    let index = call.serving.catalog.state().missing_index(&name);
+    Ok(told(call, &options, &[(); 0], index))
 }
 
 #[derive(Serialize)]
@@ -163,7 +181,7 @@ async fn node(call: &Call, endpoint: Endpoint) -> Result<Reply> {
         None => 0,
     };
     if options.index > 0 {
-        let interests = vec![Interest::Key(Key::Node(name.clone()))];
+        let interests = vec![Interest::Key(Key::Node(fold(&name)))];
         catalog.until(options.index, options.jittered_wait(), interests, index).await;
     }
     let state = catalog.state();
@@ -181,5 +199,6 @@ async fn node(call: &Call, endpoint: Endpoint) -> Result<Reply> {
         return Ok(told(call, &options, &NodeAndServices { node, services: Some(services) }, index));
     }
     let services: Vec<_> = services.into_iter().map(|(_, service)| service).collect();
-    Ok(told(call, &options, &NodeAndServices { node, services: Some(services) }, index))
+    let services = (!services.is_empty()).then_some(services);
+    Ok(told(call, &options, &NodeAndServices { node, services }, index))
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::options::{Options, check_datacenter};
 use super::reply::{Meta, Reply};
 use super::routes::{Call, Result};
-use crate::identity;
 use crate::state::{Answer, Command, Interest, Key, Refusal, State, UserEvent};
 use crate::wire::output;
+use crate::{identity, patterns};
 
 /// Most bytes of an event with its filters, as Serf sends it (`UserEventSizeLimit`).
 const SIZE_LIMIT: usize = 512;
@@ -53,8 +53,8 @@ fn validate(event: &UserEvent) -> Result<()> {
     }
     for (what, filter) in [("node", &event.node_filter), ("service", &event.service_filter), ("tag", &event.tag_filter)]
     {
-        if let Err(error) = regex_lite::Regex::new(filter) {
-            return Err(Refusal::internal(format!("Invalid {what} filter: error parsing regexp: {error}: `{filter}`")));
+        if let Err(error) = patterns::compile(filter) {
+            return Err(Refusal::internal(format!("Invalid {what} filter: {error}")));
         }
     }
     let size = event.name.len()

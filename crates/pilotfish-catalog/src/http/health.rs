@@ -6,7 +6,7 @@ use super::options::{Options, Query};
 use super::reply::{Meta, Reply};
 use super::routes::{Call, Result};
 use crate::filter::{self, Filter};
-use crate::state::{Check, Host, Interest, Key, PASSING, Refusal, Service, State};
+use crate::state::{Check, Host, Interest, Key, PASSING, Refusal, Service, State, fold};
 use crate::wire::output::{self, CheckedService, HealthCheck};
 
 /// Endpoints.
@@ -53,7 +53,7 @@ fn passing_only(query: &Query) -> Result<bool> {
 /// Whether a service has all the tags that are asked for.
 pub(crate) fn has_tags(service: &Service, query: &Query) -> bool {
     let tags = service.tags.as_deref().unwrap_or(&[]);
-    query.all("tag").filter(|tag| !tag.is_empty()).all(|wanted| tags.iter().any(|tag| tag.eq_ignore_ascii_case(wanted)))
+    query.all("tag").all(|wanted| tags.iter().any(|tag| tag.eq_ignore_ascii_case(wanted)))
 }
 
 async fn service(call: &Call, options: &Options) -> Result<Reply> {
@@ -69,7 +69,7 @@ async fn service(call: &Call, options: &Options) -> Result<Reply> {
     };
     let index = |state: &State| state.service_index(&name, true);
     if options.index > 0 {
-        let interests = vec![Interest::Key(Key::Service(name.clone()))];
+        let interests = vec![Interest::Key(Key::Service(fold(&name)))];
         catalog.until(options.index, options.jittered_wait(), interests, index).await;
     }
     let state = catalog.state();
@@ -93,7 +93,7 @@ async fn service(call: &Call, options: &Options) -> Result<Reply> {
         }
     }
     let reply = Reply::json(&found, call.pretty).with(Meta::Full(index(&state), Some(options.consistency)));
-    Ok(if call.query.has("cached") { reply.header("x-cache", "MISS") } else { reply })
+    Ok(super::catalog::cached(call, reply))
 }
 
 /// The instances of the node that is asked for come first: of the others nobody knows how far away they are.
@@ -119,27 +119,32 @@ async fn checks(call: &Call, options: &Options, endpoint: Endpoint, name: String
         Ok(filter) => filter,
         Err(text) => return Ok(failed(Refusal::internal(text))),
     };
+    let of_service = endpoint == Endpoint::Checks && !options.node_meta.is_empty();
+    let index = |state: &State| if of_service { state.service_index(&name, true) } else { state.checks_index() };
     if options.index > 0 {
-        let key = match endpoint {
-            Endpoint::Node => Key::NodeChecks(name.clone()),
-            Endpoint::Checks | Endpoint::Service | Endpoint::State => Key::Checks,
+        let mut interests = match endpoint {
+            Endpoint::Node => vec![Interest::Key(Key::NodeChecks(fold(&name)))],
+            Endpoint::Checks | Endpoint::Service | Endpoint::State => vec![Interest::Key(Key::Checks)],
         };
-        catalog.until(options.index, options.jittered_wait(), vec![Interest::Key(key)], State::checks_index).await;
+        if of_service {
+            interests.push(Interest::Key(Key::Service(fold(&name))));
+        }
+        catalog.until(options.index, options.jittered_wait(), interests, index).await;
     }
     let state = catalog.state();
     let mut found = Vec::new();
     for host in state.hosts() {
-        if !has_meta(host, options) || (endpoint == Endpoint::Node && host.node.name != name) {
+        if !has_meta(host, options) || (endpoint == Endpoint::Node && fold(&host.node.name) != fold(&name)) {
             continue;
         }
         let wanted = host.checks.values().filter(|check| match endpoint {
             Endpoint::Node => true,
-            Endpoint::Checks | Endpoint::Service => check.service_name == name,
+            Endpoint::Checks | Endpoint::Service => fold(&check.service_name) == fold(&name),
             Endpoint::State => name == "any" || check.status == name,
         });
         found.extend(wanted.map(|check| output::check(&host.node.name, check, false)));
     }
-    Ok(filtered(call, options, found, &filter, state.checks_index()))
+    Ok(filtered(call, options, found, &filter, index(&state)))
 }
 
 fn filtered(call: &Call, options: &Options, found: Vec<HealthCheck<'_>>, filter: &Filter, index: u64) -> Reply {

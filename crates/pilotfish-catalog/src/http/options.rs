@@ -21,7 +21,7 @@ impl Query {
     pub(crate) fn parse(text: &str) -> Query {
         let decoded =
             |part: &str| String::from_utf8_lossy(&super::paths::decoded(&part.replace('+', " "))).into_owned();
-        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        let pairs = text.split(['&', ';']).filter(|pair| !pair.is_empty());
         Query(
             pairs
                 .map(|pair| {

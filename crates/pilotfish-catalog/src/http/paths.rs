@@ -20,6 +20,15 @@ pub(crate) fn decoded(text: &str) -> Vec<u8> {
     out
 }
 
+/// Whether every `%` begins an escape.
+pub(crate) fn is_well_formed(text: &str) -> bool {
+    text.split('%').skip(1).all(|after| {
+        let mut letters = after.chars();
+        let hexadecimal = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_hexdigit());
+        hexadecimal(letters.next()) && hexadecimal(letters.next())
+    })
+}
+
 /// Encodes a path for a header.
 pub(crate) fn encoded(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());

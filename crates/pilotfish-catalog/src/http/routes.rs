@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::{Method, Request, header};
+use hyper::{Method, Request, Version, header};
 
 use super::body::{self, NoBody};
 use super::connection::Serving;
@@ -24,6 +24,8 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) body: Bytes,
     pub(crate) pretty: bool,
+    /// Whether the client wants plain text where there is a choice.
+    pub(crate) as_text: bool,
 }
 
 impl Call {
@@ -95,6 +97,8 @@ const ROUTES: &[Route] = &[
     ("/v1/health/node/", "GET", 0, To::Health(health::Endpoint::Node)),
     ("/v1/health/checks/", "GET", 0, To::Health(health::Endpoint::Checks)),
     ("/v1/health/service/", "GET", 0, To::Health(health::Endpoint::Service)),
+    ("/v1/catalog/connect/", "GET", 0, To::Catalog(catalog::Endpoint::Connect)),
+    ("/v1/health/connect/", "GET", 0, To::Catalog(catalog::Endpoint::Connect)),
     ("/v1/health/state/", "GET", 0, To::Health(health::Endpoint::State)),
     ("/v1/kv/", "GET,PUT,DELETE", VALUE_LIMIT, To::Kv),
     ("/v1/session/create", "PUT", BODY_LIMIT, To::Session(session::Endpoint::Create)),
@@ -122,6 +126,9 @@ fn find(path: &[u8]) -> Option<&'static Route> {
 
 /// Answers a request.
 pub(crate) async fn answer(serving: &Arc<Serving>, request: Request<Incoming>) -> Reply {
+    if let Some(reply) = malformed(&request) {
+        return reply;
+    }
     let path = paths::decoded(request.uri().path());
     if !paths::is_printable(&path) {
         return Reply { plain: true, ..Reply::empty(400) };
@@ -138,13 +145,24 @@ pub(crate) async fn answer(serving: &Arc<Serving>, request: Request<Incoming>) -
     if method == Method::OPTIONS {
         return Reply::empty(200).header("allow", allow);
     }
-    let query = Query::parse(request.uri().query().unwrap_or(""));
+    let text = request.uri().query().unwrap_or("");
+    let query = Query::parse(text);
     if let Err(refusal) = admit(serving, &request, &query) {
         return refusal.into();
     }
     if !methods.split(',').any(|allowed| method.as_str() == allowed) {
         return Reply::text(405, format!("method {method} not allowed")).header("allow", allow);
     }
+    if !paths::is_well_formed(text) {
+        return Reply::empty(500);
+    }
+    if !matches!(to, To::Status(_) | To::Snapshot)
+        && let Err(refusal) = refuse_namespaces(&request, &query)
+    {
+        return refusal.into();
+    }
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let as_text = query.get("format") == "text" || accept.is_some_and(|kinds| kinds.starts_with("text/plain"));
     let body = match body::read(request.into_body(), *limit).await {
         Ok(body) => body,
         // Consul does not read the body of a request that has none, either.
@@ -154,7 +172,7 @@ pub(crate) async fn answer(serving: &Arc<Serving>, request: Request<Incoming>) -
     };
     let pretty = serving.pretty || query.has("pretty");
     let rest = path[route.len().min(path.len())..].to_vec();
-    let call = Call { serving: Arc::clone(serving), method, rest, query, body, pretty };
+    let call = Call { serving: Arc::clone(serving), method, rest, query, body, pretty, as_text };
     dispatch(&call, *to).await.unwrap_or_else(Reply::from)
 }
 
@@ -168,9 +186,42 @@ async fn dispatch(call: &Call, to: To) -> Result<Reply> {
         To::Session(endpoint) => Box::pin(session::answer(call, endpoint)).await,
         To::Txn => Box::pin(txn::answer(call)).await,
         To::Event(endpoint) => Box::pin(event::answer(call, endpoint)).await,
-        To::Status(endpoint) => Ok(status::answer(call, endpoint)),
+        To::Status(endpoint) => status::answer(call, endpoint),
         To::Snapshot => Box::pin(snapshot::answer(call)).await,
     }
+}
+
+/// What is wrong with a request before anybody looks at its path.
+fn malformed(request: &Request<Incoming>) -> Option<Reply> {
+    let bad = |text: &str| Some(Reply { plain: true, ..Reply::text(400, text) });
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return bad(if hosts > 1 {
+            "400 Bad Request: too many Host headers"
+        } else {
+            "400 Bad Request: missing required Host header"
+        });
+    }
+    let path = request.uri().path();
+    if path == "*" {
+        return Some(Reply {
+            plain: true,
+            ..Reply::empty(if request.method() == Method::OPTIONS { 200 } else { 400 })
+        });
+    }
+    if paths::is_well_formed(path) { None } else { bad("400 Bad Request") }
+}
+
+/// Consul's paid features, which are refused.
+fn refuse_namespaces(request: &Request<Incoming>, query: &Query) -> Result<()> {
+    let feature = "Namespaces are a Consul Enterprise feature";
+    if request.headers().contains_key("x-consul-namespace") {
+        return Err(Refusal::bad(format!("Bad request: Invalid header: \"X-Consul-Namespace\" - {feature}")));
+    }
+    if query.has("ns") {
+        return Err(Refusal::bad(format!("Bad request: Invalid query parameter: \"ns\" - {feature}")));
+    }
+    Ok(())
 }
 
 /// Sends whoever asks for an unclean path, or for a folder without its slash, to where it is.
@@ -179,7 +230,9 @@ fn redirection(request: &Request<Incoming>, path: &[u8]) -> Option<Reply> {
     let folder = [&target[..], b"/"].concat();
     if matches!(&target[..], b"/" | b"/ui") {
         target = b"/ui/".to_vec();
-    } else if find(&target).is_none() && ROUTES.iter().any(|route| route.0.as_bytes() == folder) {
+    } else if !ROUTES.iter().any(|route| route.0.as_bytes() == target)
+        && ROUTES.iter().any(|route| route.0.as_bytes() == folder)
+    {
         target = folder;
     } else if target == path {
         return None;

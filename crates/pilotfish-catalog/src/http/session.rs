@@ -63,7 +63,9 @@ async fn renew(call: &Call) -> Result<Reply> {
 async fn read(call: &Call, endpoint: Endpoint) -> Result<Reply> {
     let options = Options::parse(&call.query)?;
     let catalog = &call.serving.catalog;
-    options.check_datacenter(catalog)?;
+    if let Err(refusal) = options.check_datacenter(catalog) {
+        return Ok(Reply::from(refusal).with(Meta::Failed));
+    }
     let name = match endpoint {
         Endpoint::Info => call.name("Missing session")?,
         Endpoint::Node => call.name("Missing node name")?,

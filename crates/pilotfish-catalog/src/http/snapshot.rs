@@ -5,6 +5,7 @@ use hyper::Method;
 use super::reply::{Meta, Reply};
 use super::routes::{Call, Result};
 use crate::state::{Command, Refusal, Snapshot};
+use crate::wire::gzip;
 
 /// What a snapshot begins with, so that nothing else is taken for one.
 const MARK: &[u8] = b"pilotfish catalog snapshot 1\n";
@@ -23,12 +24,14 @@ fn save(call: &Call) -> Result<Reply> {
     let mut body = MARK.to_vec();
     serde_json::to_writer(&mut body, &snapshot)
         .map_err(|error| Refusal::internal(format!("cannot write the snapshot: {error}")))?;
-    let reply = Reply { kind: Some("application/octet-stream"), body: body.into(), ..Reply::empty(200) };
+    let reply = Reply { kind: Some("application/x-gzip"), body: gzip::pack(&body).into(), ..Reply::empty(200) };
     Ok(reply.with(Meta::Full(index, None)))
 }
 
 async fn restore(call: &Call) -> Result<Reply> {
-    let Some(json) = call.body.strip_prefix(MARK) else {
+    let body = gzip::unpack(&call.body)
+        .map_err(|reason| Refusal::internal(format!("failed to decompress snapshot: {reason}")))?;
+    let Some(json) = body.strip_prefix(MARK) else {
         return Err(Refusal::internal(
             "failed to restore snapshot: this is no snapshot of pilotfish's catalog (Consul's own cannot be restored here)",
         ));

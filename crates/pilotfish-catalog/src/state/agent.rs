@@ -45,6 +45,8 @@ pub(crate) struct Local {
     reap_at: Option<Time>,
     /// When its output is told to the catalog.
     output_at: Option<Time>,
+    /// What came with the last heartbeat.
+    said: String,
 }
 
 /// What is registered with the agent.
@@ -76,7 +78,7 @@ impl State {
         self.agent.services.insert(id.clone(), service);
         self.changes.add(Key::Agent(id.clone()));
         for spec in checks {
-            self.keep_check(spec, true);
+            self.keep_check(spec);
         }
         let superfluous: Vec<String> = match replace {
             true => self.agent.checks_of(&id).map(|check| check.id.clone()).filter(|id| !kept.contains(id)).collect(),
@@ -108,7 +110,7 @@ impl State {
             return Err(Refusal::internal(format!("ServiceID {} does not exist", super::quote(service))));
         }
         let id = spec.check.id.clone();
-        self.keep_check(spec, false);
+        self.keep_check(spec);
         self.sync_check(&id);
         Ok(Answer::Done)
     }
@@ -120,16 +122,19 @@ impl State {
 
     pub(super) fn beat(&mut self, id: &str, status: &str, output: String) -> Result<Answer, Refused> {
         let now = self.now;
-        match self.agent.checks.get_mut(id) {
-            Some(Local { spec: AgentCheck { means: Means::Ttl(ttl), .. }, beat_at, .. }) => {
+        let told = match self.agent.checks.get_mut(id) {
+            Some(Local { spec: AgentCheck { means: Means::Ttl(ttl), output_limit, .. }, beat_at, said, .. }) => {
                 self.deadlines.set(Due::Beat(id.to_owned()), beat_at, Some(now + *ttl));
+                let told = shortened(output, output_limit.map_or(OUTPUT_LIMIT, |limit| limit.min(OUTPUT_LIMIT)));
+                said.clone_from(&told);
+                told
             }
             Some(_) | None => {
                 let text = format!("CheckID {} does not have associated TTL", super::quote(id));
                 return Err(Refusal::internal(text));
             }
-        }
-        self.set_status(id, status, shortened(output));
+        };
+        self.set_status(id, status, told);
         Ok(Answer::Done)
     }
 
@@ -144,7 +149,11 @@ impl State {
     pub(super) fn expire_check(&mut self, id: &str) -> Result<Answer, Refused> {
         let Some(local) = self.agent.checks.get_mut(id) else { return Ok(Answer::Done) };
         self.deadlines.set(Due::Beat(id.to_owned()), &mut local.beat_at, None);
-        self.set_status(id, CRITICAL, "TTL expired".to_owned());
+        let output = match local.said.as_str() {
+            "" => "TTL expired".to_owned(),
+            said => format!("TTL expired (last output before timeout follows): {said}"),
+        };
+        self.set_status(id, CRITICAL, output);
         Ok(Answer::Done)
     }
 
@@ -168,7 +177,7 @@ impl State {
         self.deadlines.set(Due::Agent, &mut slot, Some(self.now + COMPARE_INTERVAL));
         self.agent.compare_at = slot;
         let node = self.identity.node.clone();
-        if self.tables.hosts.get(&node).is_none_or(|host| !host.services.contains_key("consul")) {
+        if self.tables.host(&node).is_none_or(|host| !host.services.contains_key("consul")) {
             self.register_self();
         }
         for id in self.agent.services.keys().cloned().collect::<Vec<_>>() {
@@ -183,7 +192,7 @@ impl State {
 
     /// What others registered on the agent's node goes, as the agent is who knows what runs there.
     fn remove_strangers(&mut self, node: &str) {
-        let Some(host) = self.tables.hosts.get(node) else { return };
+        let Some(host) = self.tables.host(node) else { return };
         let services = host.services.keys().filter(|id| *id != "consul" && !self.agent.services.contains_key(*id));
         let services: Vec<String> = services.cloned().collect();
         let checks = host.checks.keys().filter(|id| *id != "serfHealth" && !self.agent.checks.contains_key(*id));
@@ -192,14 +201,14 @@ impl State {
             self.write(|tables, writing| tables.remove_service(node, &id, writing));
         }
         for id in checks {
-            if self.tables.hosts.get(node).is_some_and(|host| host.checks.contains_key(&id)) {
+            if self.tables.host(node).is_some_and(|host| host.checks.contains_key(&id)) {
                 self.write(|tables, writing| tables.remove_check(node, &id, writing));
             }
         }
     }
 
-    /// Adds a check to the agent, or changes it; `keep` keeps the state of one that is there.
-    pub(super) fn keep_check(&mut self, mut spec: AgentCheck, keep: bool) {
+    /// Adds a check to the agent, or changes it; then it keeps the state that it was in.
+    pub(super) fn keep_check(&mut self, mut spec: AgentCheck) {
         if let Some(service) = self.agent.services.get(&spec.check.service_id) {
             spec.check.service_name.clone_from(&service.name);
             spec.check.service_tags.clone_from(&service.tags);
@@ -209,10 +218,8 @@ impl State {
         let (mut beat_at, mut reap_at, mut output_at) = (None, None, None);
         if let Some(before) = before {
             (beat_at, reap_at, output_at) = (before.beat_at, before.reap_at, before.output_at);
-            if keep {
-                spec.check.status = before.spec.check.status;
-                spec.check.output = before.spec.check.output;
-            }
+            spec.check.status = before.spec.check.status;
+            spec.check.output = before.spec.check.output;
         }
         let beat = match spec.means {
             Means::Ttl(ttl) => Some(self.now + ttl),
@@ -227,7 +234,7 @@ impl State {
         } else {
             self.agent.aliases.remove(&id);
         }
-        self.agent.checks.insert(id, Local { spec, beat_at, reap_at, output_at });
+        self.agent.checks.insert(id, Local { spec, beat_at, reap_at, output_at, said: String::new() });
         self.changes.add(Key::Probes);
     }
 
@@ -324,7 +331,7 @@ impl State {
 
     /// Whether the catalog knows something else of a check; an output that waits for its time is no news.
     fn is_news(&self, node: &str, check: &Check) -> bool {
-        let Some(known) = self.tables.hosts.get(node).and_then(|host| host.checks.get(&check.id)) else { return true };
+        let Some(known) = self.tables.host(node).and_then(|host| host.checks.get(&check.id)) else { return true };
         let waits = self.agent.checks.get(&check.id).is_some_and(|local| local.output_at.is_some());
         known.name != check.name
             || known.status != check.status
@@ -372,7 +379,7 @@ impl State {
             reason => reason.to_owned(),
         };
         let check = Check { status: CRITICAL.to_owned(), notes, kind: "maintenance".to_owned(), ..check };
-        self.keep_check(AgentCheck { check, means: Means::Fixed, deregister_after: None }, false);
+        self.keep_check(AgentCheck { check, means: Means::Fixed, deregister_after: None, output_limit: None });
         self.sync_check(&id);
     }
 
@@ -387,7 +394,7 @@ impl State {
             if let Some(Local { spec: AgentCheck { means: Means::Alias { service }, .. }, .. }) =
                 self.agent.checks.get(id)
             {
-                let checks = self.tables.hosts.get(&node).into_iter().flat_map(|host| host.checks.values());
+                let checks = self.tables.host(&node).into_iter().flat_map(|host| host.checks.values());
                 let checks = checks.filter(|check| check.service_id == *service || check.service_id.is_empty());
                 found.push((id.clone(), worst(checks.filter(|check| check.id != *id))));
             }
@@ -416,10 +423,10 @@ fn worst<'a>(checks: impl Iterator<Item = &'a Check>) -> (&'static str, String) 
 }
 
 /// Cuts an output as Consul does.
-fn shortened(output: String) -> String {
-    if output.len() <= OUTPUT_LIMIT {
+fn shortened(output: String, limit: usize) -> String {
+    if output.len() <= limit {
         return output;
     }
-    let end = (0..=OUTPUT_LIMIT).rev().find(|end| output.is_char_boundary(*end)).unwrap_or(0);
-    format!("{} ... (captured {OUTPUT_LIMIT} of {} bytes)", &output[..end], output.len())
+    let end = (0..=limit).rev().find(|end| output.is_char_boundary(*end)).unwrap_or(0);
+    format!("{} ... (captured {limit} of {} bytes)", &output[..end], output.len())
 }

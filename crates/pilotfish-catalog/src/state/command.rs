@@ -47,6 +47,8 @@ pub struct AgentCheck {
     pub means: Means,
     /// After this long in critical state its service is removed.
     pub deregister_after: Option<Duration>,
+    /// Longest output in bytes, where it is shorter than others'.
+    pub output_limit: Option<usize>,
 }
 
 /// What is registered with the catalog itself.

@@ -105,6 +105,11 @@ pub(crate) fn quote(text: &str) -> String {
     format!("{text:?}")
 }
 
+/// A name without its case, by which nodes and services are found, as in Consul.
+pub(crate) fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
 /// The catalog.
 #[derive(Debug)]
 pub struct State {
@@ -252,21 +257,28 @@ impl State {
             output: "Agent alive and reachable".to_owned(),
             ..Check::default()
         };
+        // Neither can be refused: the name is this node's own, and the check is about a node that is there.
         self.write(|tables, writing| {
-            // Neither can be refused: the name is this node's own, and the check is about a node that is there.
-            let _ = tables.put_node(&node, writing);
+            let _ = tables.put_node(&Node { meta: None, ..node.clone() }, writing);
             tables.put_service(&node.name, &service, writing);
             let _ = tables.put_check(&node.name, &check, writing);
         });
+        // An agent tells the rest of its node when it compares itself with the catalog.
+        let _ = self.write(|tables, writing| tables.put_node(&node, writing));
     }
 
     fn register(&mut self, registration: &Registration) -> Result<Answer, Refused> {
         let node = &registration.node;
         self.write(|tables, writing| {
-            if !registration.skip_node_update || !tables.hosts.contains_key(&node.name) {
+            if !registration.skip_node_update || tables.host(&node.name).is_none() {
                 tables.put_node(node, writing)?;
             }
             if let Some(service) = &registration.service {
+                if service.id.is_empty() {
+                    return Err(Refusal::internal(
+                        "failed inserting service: failed inserting service: object missing primary index",
+                    ));
+                }
                 tables.put_service(&node.name, service, writing);
             }
             for (on, check) in &registration.checks {

@@ -1,10 +1,12 @@
 //! Reading: what answers are made of, with the index that belongs to each (Consul's state store, one rule for each query).
 
+use std::collections::BTreeSet;
+
 use super::agent::Local;
 use super::command::{AgentCheck, Means};
 use super::due::Due;
 use super::snapshot::Snapshot;
-use super::{Answer, Check, Entry, Host, Identity, Key, Node, Probe, Service, State, UserEvent, kv};
+use super::{Answer, Check, Entry, Host, Identity, Node, Probe, Service, State, UserEvent, fold, kv};
 
 impl State {
     /// Who this catalog is.
@@ -22,7 +24,7 @@ impl State {
     }
 
     pub(crate) fn host(&self, node: &str) -> Option<&Host> {
-        self.tables.hosts.get(node)
+        self.tables.host(node)
     }
 
     pub(crate) fn instances<'a>(&'a self, service: &str) -> impl Iterator<Item = (&'a Host, &'a Service)> {
@@ -36,7 +38,13 @@ impl State {
 
     /// The names of the services, in order.
     pub fn service_names(&self) -> impl Iterator<Item = &str> {
-        self.tables.instances.keys().map(String::as_str)
+        let names: BTreeSet<&str> = self
+            .tables
+            .instances
+            .keys()
+            .flat_map(|name| self.tables.instances(name).map(|(_, service)| service.name.as_str()))
+            .collect();
+        names.into_iter()
     }
 
     /// The instances of a service with their nodes.
@@ -57,7 +65,7 @@ impl State {
 
     /// The index of what is asked of the instances of a service; `with_checks` where their checks are part of the answer.
     pub fn service_index(&self, service: &str, with_checks: bool) -> u64 {
-        if let Some(index) = self.tables.service_indexes.get(service) {
+        if let Some(index) = self.tables.service_indexes.get(&fold(service)) {
             return *index;
         }
         match self.indexes.extinction {
@@ -65,6 +73,11 @@ impl State {
             0 => self.indexes.nodes.max(self.indexes.services),
             index => index,
         }
+    }
+
+    /// The index of what is asked of a service of which nothing is found, though it may be there.
+    pub(crate) fn missing_index(&self, service: &str) -> u64 {
+        if self.indexes.extinction > 0 { self.indexes.extinction } else { self.service_index(service, true) }
     }
 
     /// The index of the nodes.
@@ -171,24 +184,24 @@ impl State {
         }
     }
 
-    /// Replaces everything; all deadlines begin anew, and everybody who waits is woken. The index never goes back.
+    /// Replaces everything; all deadlines begin anew. The index never goes back.
+    /// What changed is not told key by key: everybody who waits has to look again.
     pub(super) fn restore(&mut self, snapshot: Snapshot) -> Answer {
         let events = std::mem::take(&mut self.events);
-        let waiting = self.everything();
         *self = State { events, index: self.index, ..State::new(self.identity.clone(), self.now) };
         self.tables = super::Tables::default();
         self.index = self.index.max(snapshot.index) + 1;
         self.indexes = snapshot.indexes;
         for node in snapshot.nodes {
-            self.tables.hosts.insert(node.name.clone(), Host { node, ..Host::default() });
+            self.tables.hosts.insert(fold(&node.name), Host { node, ..Host::default() });
         }
         for (node, service) in snapshot.services {
-            let Some(host) = self.tables.hosts.get_mut(&node) else { continue };
-            self.tables.instances.entry(service.name.clone()).or_default().insert((node, service.id.clone()));
+            let Some(host) = self.tables.hosts.get_mut(&fold(&node)) else { continue };
+            self.tables.instances.entry(fold(&service.name)).or_default().insert((fold(&node), service.id.clone()));
             host.services.insert(service.id.clone(), service);
         }
         for (node, check) in snapshot.checks {
-            let Some(host) = self.tables.hosts.get_mut(&node) else { continue };
+            let Some(host) = self.tables.hosts.get_mut(&fold(&node)) else { continue };
             host.checks_of.entry(check.service_id.clone()).or_default().insert(check.id.clone());
             host.checks.insert(check.id.clone(), check);
         }
@@ -204,25 +217,9 @@ impl State {
             self.agent.services.insert(service.id.clone(), service);
         }
         for spec in snapshot.agent_checks {
-            self.keep_check(spec, false);
-        }
-        for key in waiting.into_iter().chain(self.everything()) {
-            self.changes.add(key);
+            self.keep_check(spec);
         }
         Answer::Done
-    }
-
-    /// Every key that somebody may wait for.
-    fn everything(&self) -> Vec<Key> {
-        let mut keys = vec![Key::Services, Key::Nodes, Key::Checks, Key::Sessions, Key::Events, Key::Probes];
-        keys.extend(self.kv.all().map(|(key, _)| Key::Kv(key.clone())));
-        keys.extend(self.service_names().map(|name| Key::Service(name.to_owned())));
-        for node in self.nodes() {
-            keys.push(Key::Node(node.name.clone()));
-            keys.push(Key::NodeChecks(node.name.clone()));
-        }
-        keys.extend(self.agent.services.keys().map(|id| Key::Agent(id.clone())));
-        keys
     }
 
     /// Begins all deadlines anew, after a log was replayed with the times of an earlier process.

@@ -9,7 +9,7 @@ use super::due::Due;
 use super::kv;
 use super::tables::Broken;
 use super::types::{Behavior, CRITICAL, Entry, Session, Stamp, Time};
-use super::{Answer, Refusal, Refused, State, quote};
+use super::{Answer, Refusal, Refused, State, fold, quote};
 
 /// The longest lock-delay (Consul documentation, sessions).
 const LOCK_DELAY_MAX: Duration = Duration::from_secs(60);
@@ -28,9 +28,14 @@ pub(crate) struct Live {
 pub(crate) type Sessions = BTreeMap<String, Live>;
 
 impl Session {
+    /// The checks that must not be critical.
+    fn needs(&self) -> impl Iterator<Item = &String> {
+        let lists = [&self.node_checks, &self.service_checks, &self.checks];
+        lists.into_iter().flatten().flatten()
+    }
+
     fn depends_on(&self, (node, check): &Broken) -> bool {
-        let named = |checks: &Option<Vec<String>>| checks.iter().flatten().any(|id| id == check);
-        self.node == *node && (named(&self.node_checks) || named(&self.service_checks))
+        fold(&self.node) == fold(node) && self.needs().any(|id| id == check)
     }
 }
 
@@ -60,10 +65,10 @@ impl State {
 
     pub(super) fn create_session(&mut self, mut session: Session) -> Result<Answer, Refused> {
         self.index += 1;
-        let Some(host) = self.tables.hosts.get(&session.node) else {
+        let Some(host) = self.tables.host(&session.node) else {
             return Err(Refusal::internal("Missing node registration"));
         };
-        for id in session.node_checks.iter().flatten().chain(session.service_checks.iter().flatten()) {
+        for id in session.needs() {
             match host.checks.get(id) {
                 None => return Err(Refusal::internal(format!("Missing check '{id}' registration"))),
                 Some(check) if check.status == CRITICAL => {
@@ -143,8 +148,9 @@ impl State {
         if self.sessions.is_empty() {
             return;
         }
-        let hit =
-            |session: &Session| gone.contains(&session.node) || broken.iter().any(|broken| session.depends_on(broken));
+        let hit = |session: &Session| {
+            gone.contains(&fold(&session.node)) || broken.iter().any(|broken| session.depends_on(broken))
+        };
         let ids: Vec<String> =
             self.sessions().filter(|session| hit(session)).map(|session| session.id.clone()).collect();
         for id in ids {
@@ -169,7 +175,11 @@ impl State {
     ) -> Result<Option<Option<Entry>>, Refused> {
         let before = self.kv.get(key);
         let modified = before.map_or(0, |before| before.stamp.modified);
-        entry.lock_index = before.map_or(0, |before| before.lock_index);
+        // A write that is none of a lock forgets how often there was one, as in Consul.
+        entry.lock_index = match write {
+            KvWrite::Lock(_) | KvWrite::Unlock(_) => before.map_or(0, |before| before.lock_index),
+            KvWrite::Set | KvWrite::Cas(_) | KvWrite::Delete | KvWrite::DeleteCas(_) | KvWrite::DeleteTree => 0,
+        };
         entry.session = before.map_or(String::new(), |before| before.session.clone());
         let holder = entry.session.clone();
         let admitted = match write {

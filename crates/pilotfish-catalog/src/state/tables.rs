@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::changes::{Changes, Key};
 use super::types::{CRITICAL, Check, Node, Service, Stamp};
-use super::{Refusal, Refused};
+use super::{Refusal, Refused, fold, quote};
 
 /// The index of the last change of each table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -61,14 +61,19 @@ pub(crate) struct Writing<'a> {
 }
 
 impl Tables {
-    /// Whether a node and service are there.
+    /// A node with what is on it; names count without their case.
+    pub(crate) fn host(&self, node: &str) -> Option<&Host> {
+        self.hosts.get(&fold(node))
+    }
+
+    /// A service of a node.
     pub(crate) fn service(&self, node: &str, id: &str) -> Option<&Service> {
-        self.hosts.get(node)?.services.get(id)
+        self.host(node)?.services.get(id)
     }
 
     /// The instances of a service, ordered by node and identity.
     pub(crate) fn instances<'a>(&'a self, service: &str) -> impl Iterator<Item = (&'a Host, &'a Service)> {
-        self.instances.get(service).into_iter().flatten().filter_map(|(node, id)| {
+        self.instances.get(&fold(service)).into_iter().flatten().filter_map(|(node, id)| {
             let host = self.hosts.get(node)?;
             Some((host, host.services.get(id)?))
         })
@@ -82,14 +87,10 @@ impl Tables {
                 self.rename(&name, node, writing)?;
             }
         }
-        let host = self.hosts.entry(node.name.clone()).or_default();
+        let host = self.hosts.entry(fold(&node.name)).or_default();
         let fresh = host.node.stamp.created == 0;
         let stamp = Stamp { created: if fresh { writing.index } else { host.node.stamp.created }, ..host.node.stamp };
         let mut node = Node { stamp, ..node.clone() };
-        // A node that has an identity keeps it when it is registered without one.
-        if node.id.is_empty() && !fresh {
-            node.id.clone_from(&host.node.id);
-        }
         if node == host.node {
             return Ok(());
         }
@@ -97,29 +98,30 @@ impl Tables {
         host.node = node;
         writing.indexes.nodes = writing.index;
         writing.changes.add(Key::Nodes);
-        writing.changes.add(Key::Node(host.node.name.clone()));
-        let name = host.node.name.clone();
+        let name = fold(&host.node.name);
         self.touch_services(&name, writing);
+        writing.changes.add(Key::Node(name));
         Ok(())
     }
 
     fn rename(&mut self, from: &str, to: &Node, writing: &mut Writing<'_>) -> Result<(), Refused> {
-        if self.hosts.contains_key(&to.name) {
+        if self.host(&to.name).is_some_and(|host| host.node.name != from) {
             return Err(Refusal::internal(format!(
                 "failed inserting node: Error while renaming Node ID: \"{}\": Node name {} is reserved by node {} with name {}",
                 to.id, to.name, to.id, from
             )));
         }
         // What was on the node goes with the old name: the agent that runs under the new one registers it again.
-        let created = self.hosts.get(from).map_or(0, |host| host.node.stamp.created);
+        let created = self.host(from).map_or(0, |host| host.node.stamp.created);
         self.remove_node(from, writing);
         let stamp = Stamp { created, modified: 0 };
-        self.hosts.insert(to.name.clone(), Host { node: Node { stamp, ..to.clone() }, ..Host::default() });
+        self.hosts.insert(fold(&to.name), Host { node: Node { stamp, ..to.clone() }, ..Host::default() });
         Ok(())
     }
 
     /// Registers a service on a node that exists.
     pub(crate) fn put_service(&mut self, node: &str, service: &Service, writing: &mut Writing<'_>) {
+        let node = &fold(node);
         let Some(host) = self.hosts.get_mut(node) else { return };
         let before = host.services.get(&service.id);
         let stamp = before.map_or(Stamp { created: writing.index, modified: writing.index }, |before| before.stamp);
@@ -134,11 +136,11 @@ impl Tables {
         if let Some(old) = renamed {
             self.unlink(node, &id, &old, writing);
         }
-        self.instances.entry(name.clone()).or_default().insert((node.to_owned(), id));
+        self.instances.entry(fold(&name)).or_default().insert((node.clone(), id));
         writing.indexes.services = writing.index;
         self.touch_service(&name, writing);
         writing.changes.add(Key::Services);
-        writing.changes.add(Key::Node(node.to_owned()));
+        writing.changes.add(Key::Node(node.clone()));
     }
 
     /// Registers a check on a node.
@@ -146,9 +148,16 @@ impl Tables {
     /// # Errors
     /// When its node or service is not there.
     pub(crate) fn put_check(&mut self, node: &str, check: &Check, writing: &mut Writing<'_>) -> Result<(), Refused> {
+        let shown = quote(node);
+        let node = &fold(node);
         let Some(host) = self.hosts.get_mut(node) else {
             return Err(Refusal::internal("failed inserting check: Missing node registration"));
         };
+        if check.id.is_empty() {
+            return Err(Refusal::internal(format!(
+                "failed inserting check: failed inserting check: object missing primary index on node {shown}"
+            )));
+        }
         let mut check = check.clone();
         if check.status.is_empty() {
             CRITICAL.clone_into(&mut check.status);
@@ -156,8 +165,7 @@ impl Tables {
         if !check.service_id.is_empty() {
             let Some(service) = host.services.get(&check.service_id) else {
                 return Err(Refusal::internal(format!(
-                    "failed inserting check: Missing service registration on node {}",
-                    super::quote(node)
+                    "failed inserting check: Missing service registration on node {shown}"
                 )));
             };
             check.service_name.clone_from(&service.name);
@@ -191,6 +199,7 @@ impl Tables {
 
     /// Removes a node with everything on it.
     pub(crate) fn remove_node(&mut self, name: &str, writing: &mut Writing<'_>) {
+        let name = &fold(name);
         let Some(host) = self.hosts.get(name) else { return };
         let services: Vec<String> = host.services.keys().cloned().collect();
         let checks: Vec<String> = host.checks.keys().cloned().collect();
@@ -209,6 +218,7 @@ impl Tables {
 
     /// Removes a service with its checks.
     pub(crate) fn remove_service(&mut self, node: &str, id: &str, writing: &mut Writing<'_>) {
+        let node = &fold(node);
         let Some(host) = self.hosts.get(node) else { return };
         if !host.services.contains_key(id) {
             return;
@@ -219,12 +229,15 @@ impl Tables {
         let Some(service) = self.hosts.get_mut(node).and_then(|host| host.services.remove(id)) else { return };
         self.unlink(node, id, &service.name, writing);
         writing.indexes.services = writing.index;
+        // As in Consul, also where it had none.
+        writing.indexes.checks = writing.index;
         writing.changes.add(Key::Services);
         writing.changes.add(Key::Node(node.to_owned()));
     }
 
     /// Removes a check.
     pub(crate) fn remove_check(&mut self, node: &str, id: &str, writing: &mut Writing<'_>) {
+        let node = &fold(node);
         let Some(host) = self.hosts.get_mut(node) else { return };
         let Some(check) = host.checks.remove(id) else { return };
         if let Some(ids) = host.checks_of.get_mut(&check.service_id) {
@@ -239,6 +252,7 @@ impl Tables {
 
     /// Takes an instance from its service's list; with the last one, the service is extinct.
     fn unlink(&mut self, node: &str, id: &str, service: &str, writing: &mut Writing<'_>) {
+        let service = &fold(service);
         if let Some(instances) = self.instances.get_mut(service) {
             instances.remove(&(node.to_owned(), id.to_owned()));
             if instances.is_empty() {
@@ -273,7 +287,7 @@ impl Tables {
     }
 
     fn touch_service(&mut self, name: &str, writing: &mut Writing<'_>) {
-        self.service_indexes.insert(name.to_owned(), writing.index);
-        writing.changes.add(Key::Service(name.to_owned()));
+        self.service_indexes.insert(fold(name), writing.index);
+        writing.changes.add(Key::Service(fold(name)));
     }
 }

@@ -183,7 +183,12 @@ impl State {
             KvVerb::CheckNotExists if found.is_some() => Err(format!("key {name} exists")),
             KvVerb::CheckNotExists => Ok(Vec::new()),
             KvVerb::Get | KvVerb::CheckIndex(_) | KvVerb::CheckSession(_) => {
-                let entry = found.ok_or_else(|| format!("key {name} doesn't exist"))?;
+                let doing = match verb {
+                    KvVerb::CheckIndex(_) => "failed to check index, ",
+                    KvVerb::CheckSession(_) => "failed to check session, ",
+                    KvVerb::Write(_) | KvVerb::Get | KvVerb::GetTree | KvVerb::CheckNotExists => "",
+                };
+                let entry = found.ok_or_else(|| format!("{doing}key {name} doesn't exist"))?;
                 check_entry(&name, &entry, verb)?;
                 Ok(told(entry, *verb == KvVerb::Get))
             }
@@ -239,7 +244,7 @@ fn on_node(
     node: &Node,
     writing: &mut super::tables::Writing<'_>,
 ) -> Result<Option<Outcome>, String> {
-    let found = tables.hosts.get(&node.name).map(|host| host.node.clone());
+    let found = tables.host(&node.name).map(|host| host.node.clone());
     let modified = found.as_ref().map_or(0, |found| found.stamp.modified);
     let name = quote(&node.name);
     match verb {
@@ -259,7 +264,7 @@ fn on_node(
         }
         Verb::Set | Verb::Cas => tables.put_node(node, writing).map_err(|refusal| refusal.text)?,
     }
-    Ok(tables.hosts.get(&node.name).map(|host| Outcome::Node(Box::new(host.node.clone()))))
+    Ok(tables.host(&node.name).map(|host| Outcome::Node(Box::new(host.node.clone()))))
 }
 
 fn on_service(
@@ -272,6 +277,9 @@ fn on_service(
     let found = tables.service(node, &service.id).cloned();
     let modified = found.as_ref().map_or(0, |found| found.stamp.modified);
     let (id, node_name) = (quote(&service.id), quote(node));
+    if verb != Verb::Get && service.name.is_empty() && !service.id.is_empty() {
+        return Err("Must provide service name with ID".to_owned());
+    }
     match verb {
         Verb::Get => {
             let found = found.ok_or_else(|| format!("service {id} on node {node_name} doesn't exist"))?;
@@ -288,7 +296,7 @@ fn on_service(
             return Ok(None);
         }
         Verb::Set | Verb::Cas => {
-            if !tables.hosts.contains_key(node) {
+            if tables.host(node).is_none() {
                 return Err("Missing node registration".to_owned());
             }
             tables.put_service(node, service, writing);
@@ -304,7 +312,7 @@ fn on_check(
     check: &Check,
     writing: &mut super::tables::Writing<'_>,
 ) -> Result<Option<Outcome>, String> {
-    let find = |tables: &Tables| tables.hosts.get(node).and_then(|host| host.checks.get(&check.id)).cloned();
+    let find = |tables: &Tables| tables.host(node).and_then(|host| host.checks.get(&check.id)).cloned();
     let found = find(tables);
     let modified = found.as_ref().map_or(0, |found| found.stamp.modified);
     let (id, node_name) = (quote(&check.id), quote(node));

@@ -203,6 +203,8 @@ pub struct Session {
     pub node_checks: Option<Vec<String>>,
     /// Checks of services that keep it valid.
     pub service_checks: Option<Vec<String>>,
+    /// Further checks that keep it valid, under the name that they had before Consul 1.7.
+    pub checks: Option<Vec<String>>,
     /// When it came.
     pub stamp: Stamp,
 }

@@ -174,7 +174,9 @@ fn validate_weights(weights: Weights) -> Result<(), &'static str> {
 /// # Errors
 /// As Consul refuses it.
 pub(crate) fn check(body: &[u8]) -> Result<AgentCheck, Refusal> {
-    let read = || check::read(Fields::new(json::parse(body)?, "", CHECK_STRUCT)?);
+    // The struct of a check without a service has one field less.
+    let own = CHECK_STRUCT.replace(" ServiceID string \"json:\\\"ServiceID\\\"\";", "");
+    let read = || check::read(Fields::new(json::parse(body)?, "", &own)?);
     let mut request = read().map_err(undecodable)?;
     if request.name.is_empty() {
         return Err(Refusal::bad("Missing check name"));

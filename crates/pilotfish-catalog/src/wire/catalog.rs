@@ -179,10 +179,10 @@ fn read_definition(mut fields: Fields) -> Read<Definition> {
 /// As Consul refuses it.
 pub(crate) fn deregister(body: &[u8]) -> Result<(String, Command), Refusal> {
     let read = || -> Read<(String, String, String, String)> {
-        let mut fields = Fields::new(json::parse(body)?, "DeregisterRequest", "structs.DeregisterRequest")?;
+        let mut fields = Fields::new(json::parse(body)?, "", "struct { Address string; *structs.Alias }")?;
         let read =
             (fields.text("Datacenter")?, fields.text("Node")?, fields.text("ServiceID")?, fields.text("CheckID")?);
-        ignore(&mut fields, &["Token", "WriteRequest", "Namespace"]);
+        ignore(&mut fields, &["Token", "WriteRequest", "Namespace", "Address"]);
         fields.finish()?;
         Ok(read)
     };

@@ -190,6 +190,7 @@ impl CheckRequest {
             ..Check::default()
         };
         let deregister_after = (self.deregister_after > 0).then(|| duration::positive(self.deregister_after));
-        Ok(AgentCheck { check, means, deregister_after })
+        let output_limit = usize::try_from(self.output_limit).ok().filter(|limit| *limit > 0);
+        Ok(AgentCheck { check, means, deregister_after, output_limit })
     }
 }

@@ -66,10 +66,15 @@ impl Fields {
 
     /// A text; empty if there is none.
     pub(crate) fn text(&mut self, name: &str) -> Read<String> {
+        self.text_of(name, "string")
+    }
+
+    /// The same, where Go calls it something else.
+    pub(crate) fn text_of(&mut self, name: &str, kind: &str) -> Read<String> {
         match self.take(name) {
             None => Ok(String::new()),
             Some(Value::Text(text)) => Ok(text),
-            Some(other) => Err(self.mismatch(&other, name, "string")),
+            Some(other) => Err(self.mismatch(&other, name, kind)),
         }
     }
 
@@ -106,6 +111,11 @@ impl Fields {
 
     /// A list of texts, if there is one.
     pub(crate) fn texts(&mut self, name: &str) -> Read<Option<Vec<String>>> {
+        self.texts_of(name, "[]string")
+    }
+
+    /// The same, where Go calls the list something else.
+    pub(crate) fn texts_of(&mut self, name: &str, kind: &str) -> Read<Option<Vec<String>>> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::List(items)) => {
@@ -118,7 +128,7 @@ impl Fields {
                 };
                 items.into_iter().map(read).collect::<Read<_>>().map(Some)
             }
-            Some(other) => Err(self.mismatch(&other, name, "[]string")),
+            Some(other) => Err(self.mismatch(&other, name, kind)),
         }
     }
 
@@ -167,9 +177,14 @@ impl Fields {
 
     /// The items of a list.
     pub(crate) fn list(&mut self, name: &str, kind: &str) -> Read<Vec<Value>> {
+        self.list_if_any(name, kind).map(Option::unwrap_or_default)
+    }
+
+    /// The items of a list, if there is one.
+    pub(crate) fn list_if_any(&mut self, name: &str, kind: &str) -> Read<Option<Vec<Value>>> {
         match self.take(name) {
-            None => Ok(Vec::new()),
-            Some(Value::List(items)) => Ok(items),
+            None => Ok(None),
+            Some(Value::List(items)) => Ok(Some(items)),
             Some(other) => Err(self.mismatch(&other, name, kind)),
         }
     }

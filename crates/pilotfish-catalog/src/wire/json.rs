@@ -83,7 +83,7 @@ impl Parser<'_> {
     fn nested(&mut self, read: fn(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
         self.depth += 1;
         if self.depth > DEPTH_LIMIT {
-            return Err("exceeded max depth".to_owned());
+            return self.wrong(self.text[self.at], "exceeded max depth");
         }
         self.at += 1;
         let value = read(self);
@@ -303,6 +303,6 @@ mod tests {
         check(r#"{"Name":"\q"}"#, "invalid character 'q' in string escape code");
         check("nul", "unexpected EOF");
         check("xxxx", "invalid character 'x' looking for beginning of value");
-        check(&"[".repeat(100_000), "exceeded max depth");
+        check(&"[".repeat(100_000), "invalid character '[' exceeded max depth");
     }
 }

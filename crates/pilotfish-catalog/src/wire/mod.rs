@@ -6,6 +6,7 @@ pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod duration;
 pub(crate) mod fields;
+pub(crate) mod gzip;
 pub(crate) mod json;
 pub(crate) mod output;
 pub(crate) mod session;

@@ -367,6 +367,8 @@ pub(crate) struct Session<'a> {
     ttl: &'a str,
     node_checks: &'a Option<Vec<String>>,
     service_checks: Option<Vec<ServiceCheck<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: &'a Option<Vec<String>>,
     create_index: u64,
     modify_index: u64,
 }
@@ -393,6 +395,7 @@ pub(crate) fn session(session: &state::Session) -> Session<'_> {
         ttl: &session.ttl,
         node_checks: &session.node_checks,
         service_checks: services.map(|ids| ids.iter().map(|id| ServiceCheck { id, namespace: "" }).collect()),
+        checks: &session.checks,
         create_index: session.stamp.created,
         modify_index: session.stamp.modified,
     }

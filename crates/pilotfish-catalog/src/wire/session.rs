@@ -75,17 +75,17 @@ fn read(body: &[u8], behavior: &mut String) -> Read<Session> {
         }
         Some(Value::Null | Value::Bool(_) | Value::List(_) | Value::Object(_)) | None => {}
     }
-    // The older name wins.
-    for name in ["NodeChecks", "Checks"] {
-        if let Some(checks) = fields.texts(name)? {
-            session.node_checks = Some(checks);
+    if let Some(checks) = fields.texts("NodeChecks")? {
+        session.node_checks = Some(checks);
+    }
+    session.checks = fields.texts_of("Checks", "[]types.CheckID")?.filter(|checks| !checks.is_empty());
+    if let Some(items) = fields.list_if_any("ServiceChecks", "[]structs.ServiceCheck")? {
+        let mut services = Vec::new();
+        for item in items {
+            let mut check = Fields::new(item, "ServiceCheck", "structs.ServiceCheck")?;
+            services.push(check.text("ID")?);
         }
+        session.service_checks = Some(services);
     }
-    let mut services = Vec::new();
-    for item in fields.list("ServiceChecks", "[]structs.ServiceCheck")? {
-        let mut check = Fields::new(item, "ServiceCheck", "structs.ServiceCheck")?;
-        services.push(check.text("ID")?);
-    }
-    session.service_checks = (!services.is_empty()).then_some(services);
     Ok(session)
 }

@@ -112,7 +112,7 @@ fn verb_of(text: &str) -> Option<Verb> {
 fn kv_operation(mut fields: Fields) -> Read<Operation> {
     let verb = fields.text("Verb")?;
     let key = fields.text("Key")?;
-    let value = fields.text("Value")?;
+    let value = fields.text_of("Value", "[]uint8")?;
     let value = base64::decode(&value).map_err(|position| format!("illegal base64 data at input byte {position}"))?;
     let flags = fields.unsigned("Flags")?;
     let index = fields.unsigned("Index")?;
@@ -132,6 +132,7 @@ fn kv_operation(mut fields: Fields) -> Read<Operation> {
         "check-index" => KvVerb::CheckIndex(index),
         "check-session" => KvVerb::CheckSession(session),
         "check-not-exists" => KvVerb::CheckNotExists,
+        _ if key.is_empty() => return Ok(Operation::Unknown("Must provide key".to_owned())),
         other => return Ok(Operation::Unknown(format!("unknown KV verb {}", quote(other)))),
     };
     Ok(Operation::Kv { verb, key: key.into_bytes(), entry: Entry { value, flags, ..Entry::default() } })

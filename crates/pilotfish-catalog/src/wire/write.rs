@@ -12,7 +12,7 @@ pub(crate) fn json(value: &impl Serialize, pretty: bool) -> Vec<u8> {
         value.serialize(&mut Serializer::new(&mut bytes))
     };
     debug_assert!(written.is_ok(), "what is told has only text for names, and memory does not fail");
-    if bytes.iter().any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2)) {
+    if bytes.iter().any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2 | 0xef)) {
         bytes = escaped(&bytes);
     }
     if pretty {
@@ -37,6 +37,11 @@ fn escaped(bytes: &[u8]) -> Vec<u8> {
             }
             0xe2 if after.starts_with(&[0x80, 0xa9]) => {
                 out.extend_from_slice(br"\u2029");
+                rest = &after[2..];
+            }
+            // What was no text is told so in ASCII.
+            0xef if after.starts_with(&[0xbf, 0xbd]) => {
+                out.extend_from_slice(br"\ufffd");
                 rest = &after[2..];
             }
             other => out.push(*other),
