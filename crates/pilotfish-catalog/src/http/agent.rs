@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use super::agent_self;
 use super::options::Options;
 use super::reply::Reply;
 use super::routes::{Call, Result};
@@ -35,8 +36,8 @@ pub(crate) enum Endpoint {
 /// Answers.
 pub(crate) async fn answer(call: &Call, endpoint: Endpoint) -> Result<Reply> {
     match endpoint {
-        Endpoint::Itself => Ok(itself(call)),
-        Endpoint::Members => Ok(Reply::json(&[member(call)], call.pretty)),
+        Endpoint::Itself => Ok(agent_self::itself(call)),
+        Endpoint::Members => Ok(agent_self::members(call)),
         Endpoint::Services => services(call),
         Endpoint::Service => service(call).await,
         Endpoint::Checks => checks(call),
@@ -158,60 +159,4 @@ async fn service(call: &Call) -> Result<Reply> {
     let hash = content_hash(service);
     let reply = Reply::json(&output::agent_service(service, Some(hash.clone())), call.pretty);
     Ok(reply.header("x-consul-contenthash", hash))
-}
-
-/// What the agent tells of itself as a member of the gossip pool, in which it is alone.
-fn member(call: &Call) -> serde_json::Value {
-    let state = call.serving.catalog.state();
-    let identity = state.identity();
-    serde_json::json!({
-        "Name": identity.node, "Addr": identity.address, "Port": identity.server_port + 1,
-        "Tags": {
-            "acls": "0", "build": format!("{}:", crate::CONSUL_VERSION), "dc": identity.datacenter, "ft_fs": "1",
-            "id": identity.node_id, "port": identity.server_port.to_string(), "raft_vsn": "3", "role": "consul",
-            "segment": "", "vsn": "2", "vsn_max": "3", "vsn_min": "2",
-            "wan_join_port": (identity.server_port + 2).to_string(),
-        },
-        "Status": 1, "ProtocolMin": 1, "ProtocolMax": 5, "ProtocolCur": 2,
-        "DelegateMin": 2, "DelegateMax": 5, "DelegateCur": 4,
-    })
-}
-
-/// The parts of `agent/self` that clients read; the settings of an agent that does not exist are left out.
-fn itself(call: &Call) -> Reply {
-    let member = member(call);
-    let state = call.serving.catalog.state();
-    let identity = state.identity();
-    let leader = format!("{}:{}", identity.address, identity.server_port);
-    let value = serde_json::json!({
-        "Config": {
-            "Datacenter": identity.datacenter, "NodeName": identity.node, "NodeID": identity.node_id,
-            "Revision": "", "Server": true, "Version": crate::CONSUL_VERSION,
-        },
-        "DebugConfig": {
-            "Datacenter": identity.datacenter, "NodeName": identity.node, "NodeID": identity.node_id,
-            "BindAddr": identity.address, "DevMode": call.serving.pretty, "ServerMode": true,
-            "HTTPAddrs": [format!("tcp://{}", call.serving.address)], "Version": crate::CONSUL_VERSION,
-        },
-        "Coord": { "Vec": [0, 0, 0, 0, 0, 0, 0, 0], "Error": 1.5, "Adjustment": 0, "Height": 0.00001 },
-        "Member": member,
-        "Stats": {
-            "agent": {
-                "check_monitors": state.probes().count().to_string(), "check_ttls": "0",
-                "checks": state.agent_checks().count().to_string(),
-                "services": state.agent_services().count().to_string(),
-            },
-            "build": { "prerelease": "", "revision": "", "version": crate::CONSUL_VERSION },
-            "consul": {
-                "acl": "disabled", "bootstrap": "false", "known_datacenters": "1", "leader": "true",
-                "leader_addr": leader, "server": "true",
-            },
-            "raft": {
-                "applied_index": state.index().to_string(), "commit_index": state.index().to_string(),
-                "last_log_index": state.index().to_string(), "num_peers": "0", "state": "Leader",
-            },
-        },
-        "Meta": { "consul-network-segment": "" },
-    });
-    Reply::json(&value, call.pretty)
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod agent_health;
+mod agent_self;
 mod body;
 mod catalog;
 mod connection;

@@ -96,9 +96,10 @@ impl Client {
     }
 
     async fn exchange(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Answer, String> {
-        let stream = TcpStream::connect(&self.address).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => format!("dial tcp {}: connect: connection refused", self.address),
-            _ => format!("dial tcp {}: {error}", self.address),
+        let stream = TcpStream::connect(&self.address).await.map_err(|error| {
+            let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
+            let reason = if refused { "connect: connection refused".to_owned() } else { error.to_string() };
+            format!("dial tcp {}: {reason}", self.address)
         })?;
         let text = |error: hyper::Error| error.to_string();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;

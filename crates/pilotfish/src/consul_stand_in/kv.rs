@@ -94,7 +94,9 @@ fn detailed(pair: &Value, base64: bool) -> String {
         ("Session", session),
         ("Value", value(pair, base64)),
     ] {
-        text += &format!("{name:<17}{value}\n");
+        // Where there is no value, there are no spaces before it.
+        text += format!("{name:<17}{value}").trim_end_matches(|letter| value.is_empty() && letter == ' ');
+        text.push('\n');
     }
     text
 }

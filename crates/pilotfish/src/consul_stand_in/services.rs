@@ -12,10 +12,8 @@ fn read(path: &str) -> Result<Vec<Value>, Failure> {
         path => std::fs::read_to_string(path),
     };
     let text = text.map_err(|error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            _ => error.to_string(),
-        };
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let reason = if missing { "no such file or directory".to_owned() } else { error.to_string() };
         failed(format!("Open failed on {path}. open {path}: {reason}"))
     })?;
     let mut document: Value = serde_json::from_str(&text).map_err(|error| {

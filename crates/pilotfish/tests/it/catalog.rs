@@ -5,6 +5,7 @@ mod faults;
 mod maintenance;
 mod moving;
 mod network;
+mod own;
 mod registration;
 mod security;
 mod stopping;
