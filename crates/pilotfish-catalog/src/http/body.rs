@@ -10,6 +10,9 @@ use tokio::time::timeout;
 /// How long the body of a request may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
+/// How long a body that is too long is taken in.
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
 /// How much of a body that is too long is still taken in, so that the client reads the answer instead of a broken connection, in bytes.
 const DRAIN: usize = 8 * 1024 * 1024;
 
@@ -24,7 +27,10 @@ pub(crate) enum NoBody {
 
 /// Reads a body of `limit` bytes at most.
 pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, NoBody> {
-    timeout(BODY_TIME, collect(body, limit)).await.unwrap_or(Err(NoBody::Broken))
+    let announced = body.size_hint().exact().filter(|length| *length > limit as u64);
+    let time = if announced.is_some() { DRAIN_TIME } else { BODY_TIME };
+    let late = announced.map_or(NoBody::Broken, NoBody::TooLong);
+    timeout(time, collect(body, limit)).await.unwrap_or(Err(late))
 }
 
 async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, NoBody> {

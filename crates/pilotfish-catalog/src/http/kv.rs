@@ -71,7 +71,8 @@ fn list_keys(call: &Call, state: &State) -> Option<Reply> {
             last = shown.to_vec();
         }
     }
-    (!keys.is_empty()).then(|| Reply::json(&keys, call.pretty))
+    // Of all the keys there are none; of some, none is found.
+    (!keys.is_empty() || prefix.is_empty()).then(|| Reply::json(&keys, call.pretty))
 }
 
 /// Refuses two of the flags that exclude each other.

@@ -240,12 +240,15 @@ fn redirection(request: &Request<Incoming>, path: &[u8]) -> Option<Reply> {
     let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
     let location = format!("{}{query}", paths::encoded(&target));
     let reply = Reply { plain: true, ..Reply::empty(301) }.header("location", location.clone());
-    if *request.method() != Method::GET {
-        return Some(reply);
+    let kind = "text/html; charset=utf-8";
+    match *request.method() {
+        Method::GET => {}
+        Method::HEAD => return Some(Reply { kind: Some(kind), ..reply }),
+        _ => return Some(reply),
     }
     let shown = location.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;");
     let body = format!("<a href=\"{shown}\">Moved Permanently</a>.\n\n");
-    Some(Reply { kind: Some("text/html; charset=utf-8"), body: body.into(), ..reply })
+    Some(Reply { kind: Some(kind), body: body.into(), ..reply })
 }
 
 /// Refuses who does not show the token, where there is one.

@@ -122,6 +122,8 @@ pub struct State {
     sessions: Sessions,
     agent: Agent,
     events: VecDeque<UserEvent>,
+    /// Lamport time of the last event.
+    lamport: u64,
     deadlines: Deadlines,
     changes: Changes,
 }
@@ -139,6 +141,7 @@ impl State {
             sessions: Sessions::default(),
             agent: Agent::default(),
             events: VecDeque::new(),
+            lamport: 1,
             deadlines: Deadlines::default(),
             changes: Changes::default(),
         };
@@ -306,12 +309,30 @@ impl State {
 
     fn fire(&mut self, mut event: UserEvent) -> Answer {
         let told = event.clone();
-        event.lamport = self.events.back().map_or(2, |last| last.lamport + 1);
+        self.lamport += 1;
+        event.lamport = self.lamport;
+        if !self.concerns(&event) {
+            return Answer::Event(Box::new(told));
+        }
         if self.events.len() == EVENTS {
             self.events.pop_front();
         }
         self.events.push_back(event);
         self.changes.add(Key::Events);
         Answer::Event(Box::new(told))
+    }
+
+    /// Whether an event is for this agent: its node, and a service with its tag, if it asks for them.
+    fn concerns(&self, event: &UserEvent) -> bool {
+        let matches = |pattern: &str, text: &str| {
+            pattern.is_empty() || regex_lite::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+        };
+        let service = event.service_filter.is_empty()
+            || self.agent.services.values().any(|service| {
+                let tags = service.tags.as_deref().unwrap_or(&[]);
+                matches(&event.service_filter, &service.name)
+                    && (event.tag_filter.is_empty() || tags.iter().any(|tag| matches(&event.tag_filter, tag)))
+            });
+        matches(&event.node_filter, &self.identity.node) && service
     }
 }

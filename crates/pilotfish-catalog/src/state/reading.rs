@@ -188,7 +188,8 @@ impl State {
     /// What changed is not told key by key: everybody who waits has to look again.
     pub(super) fn restore(&mut self, snapshot: Snapshot) -> Answer {
         let events = std::mem::take(&mut self.events);
-        *self = State { events, index: self.index, ..State::new(self.identity.clone(), self.now) };
+        *self =
+            State { events, lamport: self.lamport, index: self.index, ..State::new(self.identity.clone(), self.now) };
         self.tables = super::Tables::default();
         self.index = self.index.max(snapshot.index) + 1;
         self.indexes = snapshot.indexes;

@@ -55,6 +55,11 @@ impl Fields {
         Fields { all: Some(name), ..self }
     }
 
+    /// Whether a field is there, if only as `null`.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.fields.iter().any(|(field, _)| field.eq_ignore_ascii_case(name))
+    }
+
     fn refusal(&self, what: &str, name: &str, kind: &str) -> String {
         let name = self.all.map_or_else(|| format!("{}{name}", self.path), str::to_owned);
         format!("json: cannot unmarshal {what} into Go struct field {}.{name} of type {kind}", self.of)

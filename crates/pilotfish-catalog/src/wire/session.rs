@@ -78,7 +78,13 @@ fn read(body: &[u8], behavior: &mut String) -> Read<Session> {
     if let Some(checks) = fields.texts("NodeChecks")? {
         session.node_checks = Some(checks);
     }
-    session.checks = fields.texts_of("Checks", "[]types.CheckID")?.filter(|checks| !checks.is_empty());
+    // The older name: without any, there are none of the node either; the check that is there by default goes without saying.
+    let given = fields.is_given("Checks");
+    let checks = fields.texts_of("Checks", "[]types.CheckID")?.unwrap_or_default();
+    if given && checks.is_empty() {
+        session.node_checks = Some(Vec::new());
+    }
+    session.checks = Some(checks).filter(|checks| !checks.is_empty() && *checks != ["serfHealth"]);
     if let Some(items) = fields.list_if_any("ServiceChecks", "[]structs.ServiceCheck")? {
         let mut services = Vec::new();
         for item in items {

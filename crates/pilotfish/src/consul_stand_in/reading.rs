@@ -79,7 +79,9 @@ pub(crate) fn services(client: &Client, flags: &Flags) -> Output {
     found.sort();
     if flags.is_on("tags") {
         let rows: Vec<Vec<String>> = found.into_iter().map(|(name, tags)| vec![name, tags.join(",")]).collect();
-        return Ok(table(&rows, 6));
+        // The last line has nothing behind it where there are no tags.
+        let text = table(&rows, 6);
+        return Ok(text.trim_end().to_owned() + "\n");
     }
     Ok(found.into_iter().fold(String::new(), |mut text, (name, _)| {
         // Writing to a string cannot fail.
