@@ -112,7 +112,7 @@ impl Catalog {
         self.shared.watchers.wake(state.changes());
     }
 
-    /// How many interests are waited for.
+    /// How many interests are waited for; one of them is always the prober's.
     pub fn watchers(&self) -> usize {
         self.shared.watchers.count()
     }

@@ -18,7 +18,10 @@ const TOMBSTONES: usize = 100_000;
 #[derive(Debug, Default)]
 pub(crate) struct KvStore {
     entries: BTreeMap<Vec<u8>, Entry>,
+    /// The index of each deletion, of keys and of whole trees.
     tombstones: BTreeMap<Vec<u8>, u64>,
+    /// The same for trees alone.
+    trees: BTreeMap<Vec<u8>, u64>,
     /// When each deletion was, with its index.
     buried: VecDeque<(Time, Vec<u8>, u64)>,
     /// The keys that each session holds.
@@ -26,7 +29,14 @@ pub(crate) struct KvStore {
     /// Until when keys of invalidated sessions cannot be locked.
     delays: BTreeMap<Vec<u8>, Time>,
     /// What there was before a transaction, the oldest first.
-    undo: Option<Vec<(Vec<u8>, Option<Entry>)>>,
+    undo: Option<Undo>,
+}
+
+/// What a transaction has changed so far: what there was before.
+#[derive(Debug, Default)]
+struct Undo {
+    entries: Vec<(Vec<u8>, Option<Entry>)>,
+    graves: Vec<(Vec<u8>, Option<u64>, Option<u64>)>,
 }
 
 /// One write of the store: its index and time, and what it has to mark.
@@ -48,6 +58,14 @@ impl KvStore {
         self.entries
             .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix))
+    }
+
+    /// The index of the last deletion of a tree that a prefix was part of; 0 if none is remembered.
+    pub(crate) fn tree(&self, prefix: &[u8]) -> u64 {
+        if self.trees.is_empty() {
+            return 0;
+        }
+        (0..=prefix.len()).filter_map(|end| self.trees.get(&prefix[..end])).max().copied().unwrap_or(0)
     }
 
     /// The index of the last deletion under a prefix; 0 if none is remembered.
@@ -93,8 +111,12 @@ impl KvStore {
         if !self.entries.contains_key(key) {
             return;
         }
+        self.unlink(key, writing);
+        self.bury(key.to_vec(), false, writing);
+    }
+
+    fn unlink(&mut self, key: &[u8], writing: &mut Writing<'_>) {
         self.replace(key, None);
-        self.bury(key.to_vec(), writing);
         writing.indexes.kvs = writing.index;
         writing.indexes.tombstones = writing.index;
         writing.changes.add(Key::Kv(key.to_vec()));
@@ -103,8 +125,11 @@ impl KvStore {
     /// Deletes all entries that begin so.
     pub(crate) fn remove_tree(&mut self, prefix: &[u8], writing: &mut Writing<'_>) {
         let keys: Vec<Vec<u8>> = self.list(prefix).map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            self.remove(&key, writing);
+        for key in &keys {
+            self.unlink(key, writing);
+        }
+        if !keys.is_empty() {
+            self.bury(prefix.to_vec(), true, writing);
         }
     }
 
@@ -118,24 +143,26 @@ impl KvStore {
             // A key that was deleted again since is remembered for its younger deletion.
             if self.tombstones.get(&key) == Some(&index) {
                 self.tombstones.remove(&key);
+                self.trees.remove(&key);
             }
         }
     }
 
     /// Remembers from now on what there was.
     pub(crate) fn begin(&mut self) {
-        self.undo = Some(Vec::new());
+        self.undo = Some(Undo::default());
     }
 
     /// Ends a transaction, undoing it if it failed.
     pub(crate) fn end(&mut self, failed: bool) {
         let undo = self.undo.take().unwrap_or_default();
         if failed {
-            for (key, entry) in undo.into_iter().rev() {
-                if entry.is_some() {
-                    self.tombstones.remove(&key);
-                }
+            for (key, entry) in undo.entries.into_iter().rev() {
                 self.replace(&key, entry);
+            }
+            for (key, tombstone, tree) in undo.graves.into_iter().rev() {
+                set(&mut self.tombstones, &key, tombstone);
+                set(&mut self.trees, &key, tree);
             }
         }
     }
@@ -150,8 +177,14 @@ impl KvStore {
         self.replace(&key, Some(entry));
     }
 
-    fn bury(&mut self, key: Vec<u8>, writing: &Writing<'_>) {
+    fn bury(&mut self, key: Vec<u8>, tree: bool, writing: &Writing<'_>) {
+        if let Some(undo) = &mut self.undo {
+            undo.graves.push((key.clone(), self.tombstones.get(&key).copied(), self.trees.get(&key).copied()));
+        }
         self.buried.push_back((writing.now, key.clone(), writing.index));
+        if tree {
+            self.trees.insert(key.clone(), writing.index);
+        }
         self.tombstones.insert(key, writing.index);
     }
 
@@ -178,7 +211,14 @@ impl KvStore {
             }
         }
         if let Some(undo) = &mut self.undo {
-            undo.push((key.to_vec(), before));
+            undo.entries.push((key.to_vec(), before));
         }
+    }
+}
+
+fn set(graves: &mut BTreeMap<Vec<u8>, u64>, key: &[u8], index: Option<u64>) {
+    match index {
+        Some(index) => _ = graves.insert(key.to_vec(), index),
+        None => _ = graves.remove(key),
     }
 }

@@ -120,11 +120,13 @@ impl State {
     }
 
     /// The index of the keys that begin so: of their last change or deletion, else the store's.
+    ///
+    /// Consul forgets the deletion of a tree that they were part of, and then leaves those who wait for them without an answer.
     pub fn kv_list_index(&self, prefix: &[u8]) -> u64 {
         let own = self.kv.list(prefix).map(|(_, entry)| entry.stamp.modified).max().unwrap_or(0);
         match own.max(self.kv.tombstone(prefix)) {
             0 => self.kv_table_index(),
-            index => index,
+            index => index.max(self.kv.tree(prefix)),
         }
     }
 
