@@ -17,6 +17,7 @@ mod child;
 mod clone;
 mod command;
 mod cstrings;
+mod descriptors;
 mod error;
 mod figures;
 mod hierarchies;
@@ -35,6 +36,7 @@ mod watched;
 
 pub use alarm::Alarm;
 pub use command::{Command, Stdio};
+pub use descriptors::raise_descriptor_limit;
 pub use error::Error;
 pub use figures::{Figures, figures};
 pub use host::{exists, hostname, interfaces};

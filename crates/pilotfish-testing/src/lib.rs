@@ -5,6 +5,7 @@
 //! product.
 
 mod browser;
+mod catalog_load;
 mod certificates;
 mod children;
 mod cluster;
@@ -16,6 +17,7 @@ mod proxy;
 mod wait;
 
 pub use browser::Browser;
+pub use catalog_load::{CatalogLoad, CatalogLoadReport};
 pub use certificates::Certificates;
 pub use children::{mortal, spawn};
 pub use cluster::ConsulCluster;

@@ -1,7 +1,9 @@
 //! `pilotfish`: applications on autopilot. See `ARCHITECTURE.md` for the map.
 
+mod catalog_command;
 mod command_line;
 mod config_command;
+mod consul_stand_in;
 mod consul_template;
 mod control_client;
 mod errors;
@@ -45,6 +47,8 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(probe::probe(&probe.target, probe.timeout))?;
         }
+        Invocation::Consul(arguments) => return Ok(consul_stand_in::run(&arguments)),
+        Invocation::Catalog(command) => catalog_command::run(&command)?,
         Invocation::Completion(shell) => print(&String::from_utf8_lossy(&command_line::completion(shell))),
         Invocation::Man => print(&String::from_utf8_lossy(&command_line::man_page())),
         Invocation::Version { json: true } => {

@@ -6,7 +6,7 @@
 use super::{ConfigLocation, Invocation, Run};
 
 /// First words that are subcommands; any other is the command of an application.
-pub(super) const SUBCOMMANDS: [&str; 15] = [
+pub(super) const SUBCOMMANDS: [&str; 16] = [
     "run",
     "status",
     "events",
@@ -18,6 +18,7 @@ pub(super) const SUBCOMMANDS: [&str; 15] = [
     "config",
     "probe",
     "template",
+    "catalog",
     "completion",
     "man",
     "version",

@@ -1,6 +1,6 @@
 //! What a command line can ask for, as plain values.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{consul_template::TemplateLine, probe::Target};
 
@@ -19,6 +19,10 @@ pub(crate) enum Invocation {
     Config(ConfigCommand),
     /// Ask for health once.
     Probe(Probe),
+    /// Do what `consul` would do with these arguments.
+    Consul(Vec<String>),
+    /// Serve the embedded catalog.
+    Catalog(CatalogCommand),
     /// Print the completion script of a shell.
     Completion(Shell),
     /// Print the manual page.
@@ -37,6 +41,21 @@ pub(crate) struct Run {
     pub(crate) config: Option<ConfigLocation>,
     /// The main application and its arguments, which are templates; empty if only the config says what runs.
     pub(crate) command: Vec<String>,
+}
+
+/// The embedded catalog as a program of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CatalogCommand {
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// The file with the token that clients have to show.
+    pub(crate) token_file: Option<PathBuf>,
+    /// Name of its node; the host's if `None`.
+    pub(crate) node: Option<String>,
+    /// Name of its datacenter.
+    pub(crate) datacenter: String,
+    /// Answers are laid out for people.
+    pub(crate) pretty: bool,
 }
 
 /// Where a config is.

@@ -1,7 +1,8 @@
 //! The command line: from arguments to one plain [`Invocation`], without any I/O.
 //!
 //! ```text
-//! argv ──┬─ argv[0] is containerpilot, or a ContainerPilot flag ─► containerpilot ─┐
+//! argv ──┬─ argv[0] is consul ────────────────────────────────────► its arguments as they are
+//!        ├─ argv[0] is containerpilot, or a ContainerPilot flag ─► containerpilot ─┐
 //!        ├─ argv[0] is consul-template, or the word template ────► consul_template ┤
 //!        ├─ the forms that a container starts with ──────────────► direct ─────────┼─► Invocation
 //!        └─ everything else ─────────────────────────────────────► native (clap) ──┘
@@ -21,7 +22,8 @@ use std::{ffi::OsString, path::Path};
 
 pub(crate) use documents::{completion, man_page};
 pub(crate) use invocation::{
-    Answer, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe, Run, Shell,
+    Answer, CatalogCommand, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe,
+    Run, Shell,
 };
 
 /// Variables that say where the config is when no flag does, the first one that is set and not empty wins.
@@ -41,10 +43,13 @@ pub(crate) fn parse(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Invocation, Answer> {
     let (program, arguments) = text_arguments(argv)?;
+    let called = Path::new(&program).file_name();
+    if called.is_some_and(|name| name == "consul") {
+        return Ok(Invocation::Consul(arguments));
+    }
     let configured = CONFIG_VARIABLES.iter().filter_map(|name| env(name)).find(|value| !value.is_empty());
     let configured = configured.as_deref().map(ConfigLocation::parse);
-    let name = Path::new(&program).file_name();
-    if name.is_some_and(|name| name == "consul-template") {
+    if called.is_some_and(|name| name == "consul-template") {
         return consul_template::parse(&arguments);
     }
     if let Some((first, rest)) = arguments.split_first()
@@ -52,9 +57,8 @@ pub(crate) fn parse(
     {
         return consul_template::parse(rest);
     }
-    if name.is_some_and(|name| name == "containerpilot")
-        || arguments.first().is_some_and(|first| containerpilot::is_flag(first))
-    {
+    let by_name = called.is_some_and(|name| name == "containerpilot");
+    if by_name || arguments.first().is_some_and(|first| containerpilot::is_flag(first)) {
         return containerpilot::parse(&arguments, configured);
     }
     let invocation = match direct::parse(&arguments) {

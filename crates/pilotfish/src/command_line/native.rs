@@ -1,15 +1,15 @@
 //! Our own command line as a tree of subcommands: the one place that says what exists, for parsing, help, completion and
 //! the manual page alike.
 
-use std::time::Duration;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::probe::Target;
 
 use super::{
-    Answer, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe, Run, Shell,
-    USAGE_EXIT_CODE,
+    Answer, CatalogCommand, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe,
+    Run, Shell, USAGE_EXIT_CODE,
     consul_template::TemplateFlags,
     duration::parse_duration,
     invocation::{assignment, file_path},
@@ -33,7 +33,8 @@ Environment:
 Exit codes:
   2 for a command line or config that cannot be understood; 'run' exits with the code of the main application.
 
-Called as 'containerpilot' (a link to this program), the command lines of ContainerPilot 2 and 3 are understood.";
+Called as 'containerpilot' (a link to this program), the command lines of ContainerPilot 2 and 3 are understood;
+called as 'consul', 'agent -dev' and the commonest commands that speak to an agent.";
 
 /// Applications on autopilot: PID 1, supervisor, health checker, catalog client.
 ///
@@ -114,6 +115,14 @@ Examples:
     Probe(ProbeArgs),
     /// Render files from what the catalog says, as consul-template does.
     Template(TemplateFlags),
+    /// Serve the embedded catalog: the HTTP API of Consul, for one host.
+    ///
+    /// It is no cluster. Whatever speaks to a Consul agent can speak to it; where one host is outgrown, start Consul instead.
+    #[command(after_long_help = "\
+Examples:
+  pilotfish catalog
+  pilotfish catalog --listen 0.0.0.0:8500 --token-file /run/secrets/catalog")]
+    Catalog(CatalogArgs),
     /// Print the completion script of a shell.
     #[command(after_long_help = "\
 Examples:
@@ -136,6 +145,19 @@ Examples:
     /// The application itself: what is no subcommand.
     #[command(external_subcommand)]
     Application(Vec<String>),
+}
+
+#[derive(Debug, Args)]
+struct CatalogArgs {
+    /// Where it listens; on another address than one of the loopback a token is needed.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8500")]
+    listen: SocketAddr,
+    /// File with the token that clients have to show (X-Consul-Token).
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Name of its node [default: the host's name].
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -272,6 +294,13 @@ pub(super) fn parse(
         Command::Template(TemplateFlags) => {
             return Err(Answer::usage("'template' comes first: pilotfish template --template SOURCE:DESTINATION"));
         }
+        Command::Catalog(CatalogArgs { listen, token_file, node }) => Invocation::Catalog(CatalogCommand {
+            listen,
+            token_file,
+            node,
+            datacenter: "dc1".to_owned(),
+            pretty: false,
+        }),
         Command::Completion { shell } => Invocation::Completion(shell),
         Command::Man => Invocation::Man,
         Command::Version { json } => Invocation::Version { json },

@@ -97,7 +97,7 @@ impl Shell {
             },
             reloads: self.reloads,
             reload_error: self.reload_error.as_deref(),
-            catalog: self.config.catalog.as_ref().map_or_else(Vec::new, |catalog| {
+            catalog: super::own_catalog::meant(&self.config).map_or_else(Vec::new, |catalog| {
                 catalog.addresses.iter().map(|address| address.authority.clone()).collect()
             }),
         };

@@ -20,6 +20,7 @@ mod holders;
 mod inbox;
 mod loading;
 mod narration;
+mod own_catalog;
 mod owner;
 mod panics;
 mod reloading;

@@ -8,6 +8,7 @@ use pilotfish_supervisor::{Effect, Event, Notice, Supervisor, Ticket};
 
 use super::{
     loading::{Environment, variables},
+    own_catalog::{is_needed, meant},
     panics::called,
     servers::telemetry_address,
     shell::Shell,
@@ -98,12 +99,18 @@ impl Shell {
         let configured = self.log.configure(self.config.logging.clone(), masker(&self.config, &self.environment()));
         self.complain(configured);
         let mut events = Vec::new();
-        if self.config.catalog != previous.catalog {
-            let changed = self.catalog.change(self.config.catalog.as_ref());
+        let catalog = meant(&self.config);
+        if catalog != meant(&previous) {
+            let changed = self.catalog.change(catalog.as_ref());
             events = self.complain(changed).unwrap_or_default();
             self.rendering.follow_again(self.catalog.client());
         }
         self.configure_templates();
+        match (is_needed(&previous), is_needed(&self.config)) {
+            (false, true) => self.own_catalog.begin_later(),
+            (true, false) => self.own_catalog.end(),
+            (true, true) | (false, false) => {}
+        }
         self.gauges.configure(&self.config);
         self.servers.outdated = true;
         (previous, events)

@@ -29,6 +29,7 @@ use super::{
     inbox::{INBOX_MESSAGES, Message, Receiver, Sender},
     loading::{Environment, Origin},
     narration::{self, process_name},
+    own_catalog::{OwnCatalog, is_needed, meant},
     panics::caught,
     rendering::Rendering,
     servers::Servers,
@@ -54,6 +55,8 @@ pub(super) struct Shell {
     pub(super) gauges: Gauges,
     pub(super) catalog: Catalog,
     pub(super) rendering: Rendering,
+    /// What the config means where it names no catalog.
+    pub(super) own_catalog: OwnCatalog,
     pub(super) servers: Servers,
     pub(super) listeners: Listeners,
     pub(super) calendars: Calendars,
@@ -100,7 +103,7 @@ impl Shell {
         let rendering = Rendering::new(inbox.clone(), origin.templates.as_ref().is_some_and(|line| line.dry));
         let servers = Servers::open(&config, &inbox, &log).await?;
         let catalog =
-            Catalog::new(config.catalog.as_ref(), inbox.clone()).context("cannot use the catalog's settings")?;
+            Catalog::new(meant(&config).as_ref(), inbox.clone()).context("cannot use the catalog's settings")?;
         let mut shell = Shell {
             processes,
             gauges: Gauges::new(&config),
@@ -111,6 +114,7 @@ impl Shell {
             log,
             catalog,
             rendering,
+            own_catalog: OwnCatalog::default(),
             servers,
             listeners: Listeners::default(),
             calendars: Calendars::default(),
@@ -130,15 +134,11 @@ impl Shell {
         for warning in warnings {
             shell.write(Level::Warn, &warning.to_string(), None);
         }
-        if shell.config.catalog.is_none() && shell.needs_catalog() {
-            let text = "the config names no catalog (key consul): nothing is advertised and watches see nothing";
-            shell.write(Level::Warn, text, None);
+        if is_needed(&shell.config) {
+            let (level, text) = shell.own_catalog.begin().await;
+            shell.write(level, &text, None);
         }
         Ok((shell, receiver))
-    }
-
-    fn needs_catalog(&self) -> bool {
-        !self.config.spec.watches.is_empty() || self.config.spec.jobs.iter().any(|job| job.service.is_some())
     }
 
     pub(super) fn now(&self) -> Time {

@@ -6,6 +6,7 @@ mod maintenance;
 mod moving;
 mod names;
 mod network;
+mod own;
 mod registration;
 mod security;
 mod stopping;

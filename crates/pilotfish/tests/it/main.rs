@@ -22,6 +22,7 @@ mod output;
 mod probes;
 mod reload;
 mod slides;
+mod stand_in;
 mod stopping;
 mod talk;
 mod telemetry;

@@ -17,11 +17,11 @@ const CONSUL: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 const HOST: &str = "10.99.0.2/24";
 
 /// A network namespace that lives as long as a process that does nothing else.
-struct Network(Child);
+pub(super) struct Network(Child);
 
 impl Network {
     /// Makes one, and moves this thread and all processes that it starts from now on into it.
-    fn enter() -> Network {
+    pub(super) fn enter() -> Network {
         let mut holder = Command::new("setpriv");
         holder.args([
             "--pdeathsig",

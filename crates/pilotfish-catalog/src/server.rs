@@ -1,0 +1,96 @@
+//! A catalog with everything that it runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::catalog::{Catalog, Submission};
+use crate::http::{Serving, serve};
+use crate::settings::Settings;
+use crate::state::Identity;
+use crate::{identity, probing, writer};
+
+/// The port that a Consul server would have for other servers; nobody listens there.
+const SERVER_PORT: u16 = 8300;
+
+/// Why a catalog cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is not of the loopback, and there is no token.
+    #[error(
+        "the catalog would be open to everybody who reaches {0}: listen on 127.0.0.1, or give a token with --token-file"
+    )]
+    TokenNeeded(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A catalog that listens, and runs while [`Server::run`] is polled.
+#[derive(Debug)]
+pub struct Server {
+    catalog: Catalog,
+    submissions: mpsc::Receiver<Submission>,
+    listener: TcpListener,
+    serving: Arc<Serving>,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Opens what is needed; nothing runs yet.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn bind(settings: Settings) -> Result<Server, Error> {
+        if settings.token.is_none() && !settings.listen.ip().is_loopback() {
+            return Err(Error::TokenNeeded(settings.listen));
+        }
+        let failed = |source| Error::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let identity = Identity {
+            node: settings.node,
+            node_id: identity::uuid(),
+            address: advertised(address),
+            datacenter: settings.datacenter,
+            server_port: SERVER_PORT,
+        };
+        let (catalog, submissions) = Catalog::new(identity);
+        let serving = Serving {
+            catalog: catalog.clone(),
+            token: settings.token,
+            pretty: settings.pretty,
+            address: address.to_string(),
+        };
+        Ok(Server { catalog, submissions, listener, serving: Arc::new(serving), address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A handle on it.
+    pub fn catalog(&self) -> Catalog {
+        self.catalog.clone()
+    }
+
+    /// Runs until it is dropped; then everything ends at once.
+    pub async fn run(self) {
+        let Server { catalog, submissions, listener, serving, address: _ } = self;
+        tokio::join!(writer::write(&catalog, submissions), serve(listener, serving), probing::probe_all(&catalog),);
+    }
+}
+
+/// The address that the node tells of itself.
+fn advertised(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() }
+}
