@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use rustix::process::geteuid;
 
 use crate::phases::Phases;
-use crate::setup::Tools;
+use crate::setup::{Clients, Tools};
 use crate::{setup, verify, workspace};
 
 /// Threads per test binary. The integration tests each run a Consul and a supervisor: more at once than this, and a small machine
@@ -23,17 +23,17 @@ pub(crate) struct Options {
 pub(crate) fn test(options: &Options) -> Result<()> {
     let mut phases = Phases::new("test");
     phases.run("namespaces", check_namespaces)?;
-    let tools = phases.run("setup", setup::setup)?;
+    let (tools, clients) = phases.run("setup", || Ok((setup::setup()?, setup::clients()?)))?;
     if !options.no_verify {
         verify::in_phases(&mut phases)?;
     }
     phases.run("build", || workspace::run(workspace::cargo().args(["build", "--workspace", "--all-targets"])))?;
-    phases.run("tests", || run_tests(&tools, &options.filters))?;
+    phases.run("tests", || run_tests(&tools, &clients, &options.filters))?;
     phases.finish();
     Ok(())
 }
 
-fn run_tests(tools: &Tools, filters: &[String]) -> Result<()> {
+fn run_tests(tools: &Tools, clients: &Clients, filters: &[String]) -> Result<()> {
     let mut cargo = workspace::cargo();
     // A failure in one crate must not hide those in the others.
     cargo.args(["test", "--workspace", "--no-fail-fast"]);
@@ -44,6 +44,8 @@ fn run_tests(tools: &Tools, filters: &[String]) -> Result<()> {
     cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}")).args(filters);
     cargo.env("PILOTFISH_TEST_CONSUL", &tools.consul);
     cargo.env("PILOTFISH_TEST_PROMTOOL", &tools.promtool);
+    cargo.env("PILOTFISH_TEST_PY_CONSUL", &clients.python);
+    cargo.env("PILOTFISH_TEST_NODE_CONSUL", &clients.node);
     cargo.env("PATH", workspace::path_with_root_programs());
     workspace::run(&mut cargo)
 }
