@@ -1,5 +1,7 @@
 //! `cargo xtask test`: what CI runs. Source first, then every test of the workspace against real servers.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 use rustix::process::geteuid;
 
@@ -10,6 +12,11 @@ use crate::{setup, verify, workspace};
 /// Threads per test binary. The integration tests each run a Consul and a supervisor: more at once than this, and a small machine
 /// spends its time switching between them while their deadlines run.
 const TEST_THREADS: usize = 8;
+
+/// Tests whose outcome may depend on who serves the catalog, and which so run once more on ours. What they leave out needs a
+/// real Consul (`OnlyConsul` of `pilotfish-testing` says why), or speaks to none.
+const ON_BOTH_CATALOGS: &[&str] = &["calls::", "catalog::", "live::", "slides::", "telemetry::", "watching::"];
+const ONLY_ON_CONSUL: &[&str] = &["cluster::", "security::", "over_a_unix_socket"];
 
 /// What `cargo xtask test` was asked for.
 pub(crate) struct Options {
@@ -29,30 +36,51 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     }
     phases.run("build", || workspace::run(workspace::cargo().args(["build", "--workspace", "--all-targets"])))?;
     phases.run("tests", || run_tests(&tools, &clients, &options.filters))?;
+    phases.run("tests on the embedded catalog", || run_tests_on_the_embedded_catalog(&tools, &options.filters))?;
     phases.finish();
     Ok(())
 }
 
 fn run_tests(tools: &Tools, clients: &Clients, filters: &[String]) -> Result<()> {
-    let mut cargo = workspace::cargo();
-    // A failure in one crate must not hide those in the others.
-    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    let mut cargo = cargo_test(tools);
+    cargo.arg("--workspace");
     if !filters.is_empty() {
         // Documentation tests know no names worth filtering by.
         cargo.arg("--all-targets");
     }
-    cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}")).args(filters);
-    cargo.env("PILOTFISH_TEST_CONSUL", &tools.consul);
-    cargo.env("PILOTFISH_TEST_PROMTOOL", &tools.promtool);
     cargo.env("PILOTFISH_TEST_PY_CONSUL", &clients.python);
     cargo.env("PILOTFISH_TEST_NODE_CONSUL", &clients.node);
-    cargo.env("PATH", workspace::path_with_root_programs());
+    cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}")).args(filters);
     workspace::run(&mut cargo)
+}
+
+fn run_tests_on_the_embedded_catalog(tools: &Tools, filters: &[String]) -> Result<()> {
+    let mut cargo = cargo_test(tools);
+    cargo.args(["--package", "pilotfish-consul", "--package", "pilotfish", "--test", "it"]);
+    cargo.env("PILOTFISH_TEST_CATALOG", "embedded");
+    cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}"));
+    cargo.args(ONLY_ON_CONSUL.iter().flat_map(|name| ["--skip", name]));
+    if filters.is_empty() {
+        cargo.args(ON_BOTH_CATALOGS)
+    } else {
+        cargo.args(filters)
+    };
+    workspace::run(&mut cargo)
+}
+
+fn cargo_test(tools: &Tools) -> Command {
+    let mut cargo = workspace::cargo();
+    // A failure in one crate must not hide those in the others.
+    cargo.args(["test", "--no-fail-fast"]);
+    cargo.env("PILOTFISH_TEST_CONSUL", &tools.consul);
+    cargo.env("PILOTFISH_TEST_PROMTOOL", &tools.promtool);
+    cargo.env("PATH", workspace::path_with_root_programs());
+    cargo
 }
 
 /// The integration tests give each supervisor its own PID and network namespace. Say early if that cannot work here.
 fn check_namespaces() -> Result<()> {
-    let mut unshare = std::process::Command::new("unshare");
+    let mut unshare = Command::new("unshare");
     unshare.args(["--pid", "--net", "--fork", "--mount-proc"]);
     if !geteuid().is_root() {
         unshare.args(["--user", "--map-root-user"]);
