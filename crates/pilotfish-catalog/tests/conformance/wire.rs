@@ -109,7 +109,17 @@ fn read_line(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// The head of the answer, after any that only says to go on.
 fn read_head(stream: &mut BufReader<TcpStream>) -> std::io::Result<Answer> {
+    loop {
+        let answer = read_one_head(stream)?;
+        if answer.status != 100 {
+            return Ok(answer);
+        }
+    }
+}
+
+fn read_one_head(stream: &mut BufReader<TcpStream>) -> std::io::Result<Answer> {
     let line = read_line(stream)?;
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
     let mut answer = Answer { status: status.ok_or_else(|| broken(&line))?, ..Answer::default() };
