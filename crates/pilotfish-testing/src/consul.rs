@@ -145,17 +145,26 @@ impl ConsulOptions {
                 assert!(needs_consul.is_none(), "the embedded catalog cannot be started so: {needs_consul:?}");
                 true
             }
-            Kind::AsAsked => match std::env::var("PILOTFISH_TEST_CATALOG").as_deref() {
-                Err(_) | Ok("consul") => false,
-                Ok("embedded") => {
-                    if let Some(reason) = needs_consul {
-                        eprintln!("a real Consul serves this test, because of {reason:?}");
-                    }
-                    needs_consul.is_none()
+            Kind::AsAsked => {
+                let asked = embedded_is_asked_for();
+                if let Some(reason) = needs_consul.filter(|_| asked) {
+                    eprintln!("a real Consul serves this test, because of {reason:?}");
                 }
-                Ok(other) => panic!("PILOTFISH_TEST_CATALOG is `{other}`, and neither `consul` nor `embedded`"),
-            },
+                asked && needs_consul.is_none()
+            }
         }
+    }
+}
+
+/// Whether `PILOTFISH_TEST_CATALOG` asks for the embedded catalog where a real Consul is not needed.
+///
+/// # Panics
+/// When the variable names something else.
+pub fn embedded_is_asked_for() -> bool {
+    match std::env::var("PILOTFISH_TEST_CATALOG").as_deref() {
+        Err(_) | Ok("consul") => false,
+        Ok("embedded") => true,
+        Ok(other) => panic!("PILOTFISH_TEST_CATALOG is `{other}`, and neither `consul` nor `embedded`"),
     }
 }
 
