@@ -16,7 +16,7 @@ const TEST_THREADS: usize = 8;
 /// Tests whose outcome may depend on who serves the catalog, and which so run once more on ours. What they leave out needs a
 /// real Consul (`OnlyConsul` of `pilotfish-testing` says why), or speaks to none.
 const ON_BOTH_CATALOGS: &[&str] =
-    &["calls::", "catalog::", "live::", "slides::", "talk::", "telemetry::", "watching::"];
+    &["calls::", "catalog::", "live::", "slides::", "talk::", "telemetry::", "template", "watching::"];
 const ONLY_ON_CONSUL: &[&str] = &["cluster::", "security::", "over_a_unix_socket"];
 
 /// What `cargo xtask test` was asked for.
