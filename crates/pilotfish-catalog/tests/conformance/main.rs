@@ -2,7 +2,8 @@
 //! client sends.
 //!
 //! `PILOTFISH_TEST_SCRIPT=TEXT` runs only the scripts whose title has the text, `PILOTFISH_TEST_SHOW=1` prints what Consul
-//! answered, and `PILOTFISH_TEST_SUBJECT=consul` puts a second real Consul in our place.
+//! answered, `PILOTFISH_TEST_SUBJECT=consul` puts a second real Consul in our place, and `PILOTFISH_TEST_LONG=1` adds what takes
+//! minutes.
 
 // Clippy allows this in `#[test]` functions by itself, but not in the functions that they share.
 #![allow(clippy::unwrap_used)]
@@ -45,10 +46,17 @@ scripts! { agent, blocking, catalog, checks, client, event, filter, health, kv, 
 
 const TIMING: &str = include_str!("../scripts/timing.script");
 
+/// What takes minutes; `cargo xtask soak` runs it.
+const REAPING: &str = include_str!("../scripts/reaping.script");
+
 /// Beside the others, on servers of its own: it mostly waits.
 #[test]
 fn timing() {
-    pair::Pair::start().judge("timing.script", TIMING);
+    let pair = pair::Pair::start();
+    pair.judge("timing.script", TIMING);
+    if std::env::var_os("PILOTFISH_TEST_LONG").is_some() {
+        pair.judge("reaping.script", REAPING);
+    }
 }
 
 fn text(area: &str) -> &'static str {
@@ -57,7 +65,7 @@ fn text(area: &str) -> &'static str {
 
 /// All scripts.
 fn all() -> Vec<script::Script> {
-    let texts = FILES.iter().map(|(_, text)| *text).chain([TIMING]);
+    let texts = FILES.iter().map(|(_, text)| *text).chain([TIMING, REAPING]);
     texts.flat_map(|text| script::parse(text).unwrap()).collect()
 }
 

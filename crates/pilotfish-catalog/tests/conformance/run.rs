@@ -66,7 +66,8 @@ impl Run<'_> {
             }
             Action::Collect(name) => {
                 let (request, answer) = self.begun.remove(name).ok_or("nothing was begun there")?;
-                let answer = answer.recv_timeout(PATIENCE).map_err(|_| format!("no answer within {PATIENCE:?}"))?;
+                let patience = PATIENCE + wait(&request.target).unwrap_or_default();
+                let answer = answer.recv_timeout(patience).map_err(|_| format!("no answer within {patience:?}"))?;
                 (request, answer.map_err(|error| error.to_string())?)
             }
             Action::Ask => {

@@ -78,7 +78,8 @@ impl Connection {
 
 fn connect(server: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     let stream = TcpStream::connect_timeout(&server, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    // Whoever waits for a blocking query knows how long that may take.
+    stream.set_read_timeout(Some(PATIENCE * 5))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
     Ok(BufReader::new(stream))
