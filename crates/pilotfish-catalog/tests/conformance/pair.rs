@@ -38,13 +38,27 @@ fn start(kind: Kind) -> Consul {
         Kind::Consul(_) => Some(r#""ui": true"#.to_owned()),
         Kind::AsAsked | Kind::Embedded => None,
     };
-    Consul::start_with(ConsulOptions {
-        kind,
-        node: Some(NODE.into()),
-        production: true,
-        extra,
-        ..ConsulOptions::default()
-    })
+    let options = ConsulOptions { kind, node: Some(NODE.into()), production: true, extra, ..ConsulOptions::default() };
+    let consul = Consul::start_with(options);
+    settle(&consul);
+    consul
+}
+
+/// Waits until agent and leader have told the catalog all about the node, which they do when they find the time, and then has every
+/// table changed at one index: how the indexes of the start relate is nobody's promise.
+fn settle(consul: &Consul) {
+    wait_until("the agent to be in sync", || {
+        let (_, nodes) = consul.request("GET", "/v1/catalog/nodes", "")?;
+        let (_, checks) = consul.request("GET", &format!("/v1/health/node/{NODE}"), "")?;
+        (nodes.contains("consul-network-segment") && checks.contains("serfHealth")).then_some(())
+    });
+    let put = |path: &str, body: &str| consul.request("PUT", path, body).expect("it has answered before");
+    let (service, check) = (r#"{"Service": "settled"}"#, r#"{"Name": "settled", "Status": "passing"}"#);
+    let node = r#""Node": "settled", "Address": "10.0.0.1""#;
+    put("/v1/catalog/register", &format!("{{{node}, \"Service\": {service}, \"Check\": {check}}}"));
+    put("/v1/catalog/deregister", r#"{"Node": "settled"}"#);
+    put("/v1/kv/settled", "1");
+    clear(consul);
 }
 
 impl Pair {
