@@ -21,7 +21,7 @@ pub use catalog_load::{CatalogLoad, CatalogLoadReport};
 pub use certificates::Certificates;
 pub use children::{mortal, spawn};
 pub use cluster::ConsulCluster;
-pub use consul::{Consul, ConsulOptions};
+pub use consul::{Consul, ConsulOptions, Kind, OnlyConsul, embedded_is_asked_for};
 pub use faulty::{FaultyServer, Reply, Request};
 pub use ports::free_port;
 pub use proxy::{Mode, Proxy};
