@@ -1,0 +1,177 @@
+//! The page at `/ui/`, as a person sees it: in a browser, wide and narrow, by mouse and by keyboard, while the catalog changes.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use pilotfish_catalog::{Secret, Server, Settings};
+use pilotfish_testing::{Browser, PATIENCE, wait_until};
+use tokio::sync::oneshot;
+
+/// Tab and Enter, as WebDriver writes them.
+const TAB: &str = "\u{E004}";
+const ENTER: &str = "\u{E007}";
+
+/// A catalog on a thread of its own, ended on drop.
+struct Running {
+    address: SocketAddr,
+    token: Option<&'static str>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(token: Option<&'static str>) -> Running {
+        let settings = Settings {
+            token: token.map(|token| Secret::new(token.to_owned())),
+            ..Settings::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "host-1")
+        };
+        let (stop, stopped) = oneshot::channel();
+        let (begun, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be made").block_on(async {
+                let server = Server::bind(settings).await.expect("a free port can be bound");
+                begun.send(server.address()).expect("the test waits for it");
+                tokio::select! {
+                    () = server.run() => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        let address = told.recv_timeout(PATIENCE).expect("the server begins");
+        Running { address, token, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Asks the API; the whole answer.
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).expect("the catalog listens");
+        let token = self.token.map(|token| format!("X-Consul-Token: {token}\r\n")).unwrap_or_default();
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\n{token}Connection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("the catalog reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the catalog answers");
+        assert!(answer.starts_with("HTTP/1.1 2") || answer.starts_with("HTTP/1.1 3"), "{method} {path}: {answer}");
+        answer
+    }
+
+    fn register(&self, id: &str, tags: &str) {
+        let check = r#""Check": {"TTL": "600s", "Status": "passing"}"#;
+        let body = format!(r#"{{"ID": "{id}", "Name": "sales", "Port": 3000, "Tags": [{tags}], {check}}}"#);
+        self.ask("PUT", "/v1/agent/service/register", &body);
+    }
+
+    fn open(&self, browser: &Browser, view: &str) {
+        browser.open(&format!("http://{}/ui/#/{view}", self.address));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            assert!(ended.is_none_or(|ended| ended.is_ok()), "the server panicked");
+        }
+    }
+}
+
+/// Nothing is wider than the window, so that nobody has to scroll sideways.
+fn fits(browser: &Browser) -> bool {
+    browser.run("return document.documentElement.scrollWidth <= window.innerWidth").as_bool().unwrap_or_default()
+}
+
+#[test]
+fn services_keys_and_sessions_are_shown_while_they_change() {
+    let catalog = Running::start(None);
+    catalog.register("sales-1", r#""v1""#);
+    let browser = Browser::start(1280, 800);
+    catalog.open(&browser, "services");
+    browser.wait_for_text("1 passing");
+    // What changes is shown without a reload.
+    catalog.register("sales-2", r#""v2""#);
+    browser.wait_for_text("2 passing");
+    catalog.ask("PUT", "/v1/agent/check/fail/service:sales-2?note=refused", "");
+    browser.wait_for_text("1 critical");
+    browser.click("#view a[href='#/services/sales']");
+    browser.wait_for_text("refused");
+    for seen in ["sales-1", "sales-2", "v2", "host-1", "Live"] {
+        assert!(browser.text().contains(seen), "{seen} is not in: {}", browser.text());
+    }
+    assert!(fits(&browser));
+    catalog.ask("PUT", "/v1/agent/service/deregister/sales-2", "");
+    wait_until("sales-2 to disappear", || (!browser.text().contains("sales-2")).then_some(()));
+
+    // Text of the catalog is text, also where it looks like markup.
+    catalog.ask("PUT", "/v1/kv/app/greeting", "<b id='markup'>hello</b>");
+    catalog.open(&browser, "kv/");
+    browser.wait_for_text("app/");
+    browser.click("#view a[href='#/kv/app/']");
+    browser.wait_for_text("greeting");
+    browser.click("#view a[href='#/key/app/greeting']");
+    browser.wait_for_text("<b id='markup'>hello</b>");
+    assert!(browser.run("return document.getElementById('markup') === null").as_bool().unwrap_or_default());
+    catalog.ask("PUT", "/v1/kv/app/greeting", "changed");
+    browser.wait_for_text("changed");
+
+    catalog.open(&browser, "sessions");
+    browser.wait_for_text("No session exists.");
+    catalog.ask("PUT", "/v1/session/create", r#"{"Name": "the lock", "TTL": "60s"}"#);
+    browser.wait_for_text("the lock");
+
+    catalog.open(&browser, "clusters");
+    browser.wait_for_text("No database cluster");
+    catalog.ask("PUT", "/v1/kv/mysql-primary", r#"{"holder": "mysql-1", "term": 7}"#);
+    browser.wait_for_text("mysql-1");
+    let own = format!("http://{}/", catalog.address);
+    let requests = browser.requests();
+    assert!(!requests.is_empty() && requests.iter().all(|url| url.starts_with(&own)), "{requests:?}");
+}
+
+#[test]
+fn a_telephone_and_a_keyboard_are_enough() {
+    let catalog = Running::start(None);
+    catalog.register("sales-1", r#""a-tag-that-is-long-enough-to-need-more-than-one-line-of-a-telephone""#);
+    let browser = Browser::start(400, 800);
+    for view in ["services", "services/sales", "nodes", "nodes/host-1", "kv/", "sessions", "clusters"] {
+        catalog.open(&browser, view);
+        browser.wait_for_text("Live");
+        assert!(fits(&browser), "{view} is too wide");
+    }
+    catalog.open(&browser, "services");
+    browser.run("document.body.tabIndex = -1; document.body.focus()");
+    browser.wait_for_text("1 passing");
+    let focused = || browser.run("return document.activeElement.textContent").as_str().map(str::to_owned);
+    wait_until("Tab to reach the service", || {
+        browser.press(TAB);
+        (focused().as_deref() == Some("sales")).then_some(())
+    });
+    // The list is drawn anew, and whoever stood on a link still does.
+    catalog.register("sales-2", "");
+    browser.wait_for_text("2 passing");
+    assert_eq!(focused().as_deref(), Some("sales"));
+    browser.press(ENTER);
+    browser.wait_for_text("sales-2");
+}
+
+#[test]
+fn a_catalog_that_is_gone_or_asks_for_a_token_is_told() {
+    let catalog = Running::start(Some("open sesame"));
+    catalog.register("sales-1", "");
+    let browser = Browser::start(1280, 800);
+    catalog.open(&browser, "services");
+    browser.wait_for_text("asks for a token");
+    browser.click("#token");
+    for key in "open sesame".chars() {
+        browser.press(&key.to_string());
+    }
+    browser.press(ENTER);
+    browser.wait_for_text("1 passing");
+    drop(catalog);
+    browser.wait_for_text("The catalog has not answered since");
+    assert!(browser.text().contains("1 passing"), "the last view is gone: {}", browser.text());
+}
