@@ -94,6 +94,7 @@ impl Desk {
     }
 
     /// Performs an effect that is about templates; returns what comes of it and when.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are the world's business")]
     pub(crate) fn perform(&mut self, effect: &Effect, spec: &Spec) -> Option<(Duration, Event)> {
         match effect {
             Effect::Follow { fact } => {
@@ -174,19 +175,16 @@ impl Desk {
 
     /// Something is about to be told to the core that changes what lies on the disk.
     pub(crate) fn delivered(&mut self, event: &Event) {
-        match event {
-            Event::Rendered { render, .. } => {
-                if let Some(work) = self.work.get_mut(render) {
-                    work.step = Step::Staged;
-                }
+        if let Event::Rendered { render, .. } = event
+            && let Some(work) = self.work.get_mut(render)
+        {
+            work.step = Step::Staged;
+        }
+        if let Event::Committed { render, result } = event {
+            let work = self.work.remove(render).expect("it was being put in place");
+            if result.is_ok() {
+                self.files.insert(work.destination, work.text);
             }
-            Event::Committed { render, result } => {
-                let work = self.work.remove(render).expect("it was being put in place");
-                if result.is_ok() {
-                    self.files.insert(work.destination, work.text);
-                }
-            }
-            _ => {}
         }
     }
 

@@ -202,9 +202,9 @@ fn a_splay_is_thrown_once_for_each_change() {
 #[test]
 fn a_check_must_pass_before_the_file_is_replaced() {
     let mut world = running(conf(judged));
-    let check = |effect: &Effect| match effect {
-        Effect::Spawn { label, process, .. } if label.kind == RunKind::TemplateCheck => Some(process.argv.clone()),
-        _ => None,
+    let check = |effect: &Effect| {
+        let Effect::Spawn { label, process, .. } = effect else { return None };
+        (label.kind == RunKind::TemplateCheck).then(|| process.argv.clone())
     };
     assert_eq!(world.effects.iter().find_map(check), Some(vec!["judge".into(), "/beside/conf".into()]));
     world.checks.insert("conf".into(), Script::task(10, 1));

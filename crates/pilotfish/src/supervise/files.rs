@@ -82,3 +82,43 @@ fn done(work: &Mutex<Option<Work>>, tell: &dyn Fn(Message)) {
         tell(Message::Filed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use pilotfish_supervisor::Event;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_hangs_keeps_only_other_work_waiting_and_there_is_a_limit() {
+        let (inbox, mut messages) = tokio::sync::mpsc::channel(16);
+        let mut files = Files::new(inbox);
+        let mut hanging = Vec::new();
+        for _ in 0..THREADS {
+            let (release, released) = mpsc::channel::<()>();
+            hanging.push(release);
+            files.work(move |_| assert!(released.recv().is_err())).unwrap();
+        }
+        for _ in 0..WAITING {
+            files.work(|tell| tell(Message::Event(Event::TimePassed))).unwrap();
+        }
+        let refused = files.work(|_| ()).unwrap_err();
+        assert!(refused.contains("1024 pieces of work"), "{refused}");
+        assert!(messages.try_recv().is_err(), "nothing has been done yet");
+        drop(hanging);
+        let (mut told, mut over) = (0, 0);
+        while over < THREADS + WAITING {
+            match messages.recv().await {
+                Some(Message::Filed) => {
+                    over += 1;
+                    files.done();
+                }
+                Some(Message::Event(Event::TimePassed)) => told += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((told, files.busy, files.waiting.len()), (WAITING, 0, 0));
+    }
+}

@@ -61,6 +61,7 @@ struct Following {
     term: u64,
     task: AbortHandle,
     in_force: Option<Value>,
+    /// A later answer that differs, and is not in force yet.
     last: Option<Value>,
 }
 
@@ -163,14 +164,14 @@ impl Rendering {
         let in_force = following.in_force.as_ref();
         let changed = in_force.is_none_or(|in_force| !facts::is_same(in_force, &value));
         let loses = changed && in_force.is_some_and(|in_force| facts::loses(in_force, &value));
-        following.last = Some(value);
+        following.last = changed.then_some(value);
         Some(Event::FactAnswered { fact, changed, loses, restarted })
     }
 
     /// The last answer is in force.
     pub(super) fn take(&mut self, fact: &str) {
         if let Some(following) = self.following.get_mut(fact)
-            && let Some(value) = following.last.clone()
+            && let Some(value) = following.last.take()
         {
             self.facts.answer(&following.query, value.clone());
             following.in_force = Some(value);
