@@ -110,15 +110,14 @@ impl Shared {
                 state.tally.failed += 1;
                 if state.tally.failures.len() < KEPT_FAILURES {
                     let (since, took) = (began - self.started, began.elapsed());
-                    let text = format!("{:.3} s: GET {path}: {reason} after {:.3} s", since.as_secs_f64(), took.as_secs_f64());
+                    let text =
+                        format!("{:.3} s: GET {path}: {reason} after {:.3} s", since.as_secs_f64(), took.as_secs_f64());
                     state.tally.failures.push(text);
                 }
             }
         }
-        let (state, _) = self
-            .stopped
-            .wait_timeout_while(state, PAUSE, |state| !state.stop)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (state, _) =
+            self.stopped.wait_timeout_while(state, PAUSE, |state| !state.stop).unwrap_or_else(PoisonError::into_inner);
         !state.stop
     }
 }

@@ -107,7 +107,8 @@ impl Show<'_> {
         self.scale(FEW)?;
         self.page()?;
 
-        self.narrator.scene("They found each other: customers through nginx shows rows of sales, and the other way round");
+        self.narrator
+            .scene("They found each other: customers through nginx shows rows of sales, and the other way round");
         for (service, peer) in [("customers", "sales"), ("sales", "customers")] {
             let body = self.workshop.expect_merged(service, peer)?;
             let (theirs, by) = (&body[peer]["rows"], &body[peer]["instance"]);
@@ -123,7 +124,9 @@ impl Show<'_> {
         self.killed = victim;
         self.settle()?;
 
-        self.narrator.scene(format!("Back to {FEW} of each: SIGTERM to the others, which deregister, finish what is asked, and end"));
+        self.narrator.scene(format!(
+            "Back to {FEW} of each: SIGTERM to the others, which deregister, finish what is asked, and end"
+        ));
         self.scale(FEW)?;
 
         self.show_metrics()?;
@@ -172,7 +175,10 @@ impl Show<'_> {
             let Answer { status, body } = get(telemetry, "/metrics")?;
             ensure!(status == 200, "/metrics answered {status}");
             let sampled = |name: &str| body.lines().any(|line| line.starts_with(name));
-            ensure!(sampled("tb_nginx_connections_load") && sampled("tb_nginx_connections_unhandled_total"), "no value yet");
+            ensure!(
+                sampled("tb_nginx_connections_load") && sampled("tb_nginx_connections_unhandled_total"),
+                "no value yet"
+            );
             Ok(body)
         })?;
         let shown = |line: &&str| SHOWN_METRICS.iter().any(|name| line.starts_with(name));
@@ -203,7 +209,8 @@ impl Show<'_> {
     /// Stops what runs, as `docker stop` would, and checks that nobody is left in the catalog.
     fn close(mut self) -> Result<()> {
         self.narrator.scene("SIGTERM to all: each deregisters, stops its application, and exits");
-        let ended: Vec<_> = self.workshop.stop_all()?.into_iter().map(|(name, status)| format!("{name} ({status})")).collect();
+        let ended: Vec<_> =
+            self.workshop.stop_all()?.into_iter().map(|(name, status)| format!("{name} ({status})")).collect();
         self.narrator.seen(format!("gone: {}", ended.join(", ")));
         // What was killed could not deregister; whoever stopped in order must be gone from the catalog at once.
         let services = get_json(self.workshop.catalog, "/v1/agent/services")?;

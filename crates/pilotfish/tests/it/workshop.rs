@@ -93,7 +93,11 @@ impl Workshop {
     fn start_node(&self, service: &str, name: &str) -> Pilot {
         let mut stage = stage(&self.consul, self.vocabulary, service, name);
         if self.vocabulary == Vocabulary::V2 {
-            stage.arguments(&["--", "node", &directory().join(format!("{service}/{service}.js")).display().to_string()]);
+            stage.arguments(&[
+                "--",
+                "node",
+                &directory().join(format!("{service}/{service}.js")).display().to_string(),
+            ]);
         }
         let port = free_port(Ipv4Addr::LOCALHOST.into()).to_string();
         stage.variable(&format!("{}_PORT", service.to_uppercase()), &port).start()

@@ -26,7 +26,14 @@ impl Catalog {
             })?,
             Catalog::Consul(consul) => Server::start("consul", consul, logs, |command| {
                 let [server, lan, wan] = [loopback(), loopback(), loopback()].map(|address| address.port());
-                command.args(["agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-dns-port=-1", "-grpc-port=-1"]);
+                command.args([
+                    "agent",
+                    "-dev",
+                    "-bind=127.0.0.1",
+                    "-client=127.0.0.1",
+                    "-dns-port=-1",
+                    "-grpc-port=-1",
+                ]);
                 command.arg(format!("-http-port={}", http.port())).arg(format!("-server-port={server}"));
                 command.arg(format!("-serf-lan-port={lan}")).arg(format!("-serf-wan-port={wan}"));
                 command.args(["-hcl", "limits { http_max_conns_per_client = 8192 }"]);

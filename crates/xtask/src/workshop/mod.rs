@@ -6,6 +6,7 @@ mod claims;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -126,15 +127,8 @@ impl<'a> Workshop<'a> {
     pub(crate) fn start_nginx(&mut self) -> Result<()> {
         let directory = self.scratch.directory("nginx")?;
         let conf = directory.join("nginx.conf");
-        let application: [OsString; 7] = [
-            "nginx".into(),
-            "-e".into(),
-            "stderr".into(),
-            "-c".into(),
-            conf.into(),
-            "-g".into(),
-            "daemon off;".into(),
-        ];
+        let application: [OsString; 7] =
+            ["nginx".into(), "-e".into(), "stderr".into(), "-c".into(), conf.into(), "-g".into(), "daemon off;".into()];
         let (port, telemetry) = (self.nginx.port().to_string(), self.telemetry.port().to_string());
         self.start("nginx", "nginx", &application, |command| {
             command.env("NGINX_DIR", &directory).env("NGINX_USER", "root root").env("NGINX_PORT", port);
@@ -194,6 +188,14 @@ impl<'a> Workshop<'a> {
         self.instances.iter_mut().for_each(Server::ask_to_stop);
         let instances = std::mem::take(&mut self.instances);
         instances.into_iter().map(|server| Ok((server.name().to_owned(), server.stop()?))).collect()
+    }
+
+    /// What nginx complained about so far: instances that did not answer it, even if another one did.
+    pub(crate) fn nginx_errors(&self) -> Result<Vec<String>> {
+        let path = self.scratch.path().join("nginx.log");
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = String::from_utf8_lossy(&text);
+        Ok(text.lines().filter(|line| line.contains("[error]")).map(str::to_owned).collect())
     }
 
     /// The end of each instance's output, for a failure.

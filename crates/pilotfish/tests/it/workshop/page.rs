@@ -20,12 +20,16 @@ fn a_person_sees_both_services_and_who_answers_while_instances_come_and_go() {
 
     // Its own rows, and those of the other.
     wait_for_section(&browser, "sales", "orders, and whose they are", |text| {
-        ["answered by sales-", "order", "120", "customers asked of customers-", "Ada"].iter().all(|part| text.contains(part))
+        ["answered by sales-", "order", "120", "customers asked of customers-", "Ada"]
+            .iter()
+            .all(|part| text.contains(part))
     });
     wait_for_section(&browser, "customers", "names, and what they bought", |text| {
         ["answered by customers-", "name", "Ada", "sales asked of sales-", "120"].iter().all(|part| text.contains(part))
     });
-    wait_for_section(&browser, "sales", "both instances", |text| text.contains(" sales-1") && text.contains(" sales-2"));
+    wait_for_section(&browser, "sales", "both instances", |text| {
+        text.contains(" sales-1") && text.contains(" sales-2")
+    });
 
     workshop.scale_one("sales", 4);
     workshop.wait_for_upstreams();
@@ -39,5 +43,9 @@ fn a_person_sees_both_services_and_who_answers_while_instances_come_and_go() {
 
     let text = browser.text();
     assert!(text.contains(" requests answered, 0 failed"), "{text}");
-    assert!(browser.requests().iter().all(|url| url.contains(&workshop.address.to_string())), "{:?}", browser.requests());
+    assert!(
+        browser.requests().iter().all(|url| url.contains(&workshop.address.to_string())),
+        "{:?}",
+        browser.requests()
+    );
 }
