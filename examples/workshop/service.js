@@ -10,11 +10,15 @@ const http = require('http');
 const os = require('os');
 
 const PEER_TIMEOUT_MS = 2000;
+// On SIGTERM: how long nobody must have asked before we end, and when we end in any case (the supervisor kills after 5 s).
+const QUIET_MS = 500;
+const DRAIN_LIMIT_MS = 4000;
 const instance = os.hostname();
 
 function getJson(url) {
   return new Promise((resolve, reject) => {
-    const request = http.get(url, { timeout: PEER_TIMEOUT_MS }, (response) => {
+    // A connection that is kept may be one that the other side closes in this moment.
+    const request = http.get(url, { timeout: PEER_TIMEOUT_MS, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk) => { body += chunk; });
@@ -59,7 +63,9 @@ exports.start = function start({ name, port, rows, peer }) {
     return null;
   }
 
+  let lastRequest = 0;
   const server = http.createServer(async (request, response) => {
+    lastRequest = Date.now();
     const own = { service: name, instance, rows };
     const path = request.url.split('?')[0];
     if (path !== '/' && path !== '/data') {
@@ -67,15 +73,29 @@ exports.start = function start({ name, port, rows, peer }) {
       return;
     }
     const body = path === '/data' ? own : { ...own, [peer]: await peerData() };
-    response.writeHead(200, { 'Content-Type': 'application/json' });
-    response.end(`${JSON.stringify(body)}\n`);
+    const text = `${JSON.stringify(body)}\n`;
+    // With its length, so that whoever reads it can tell a whole answer from the begin of one.
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) });
+    response.end(text);
   });
 
+  // The catalog no longer names us when SIGTERM comes, but who asked it a moment ago has our address still. We answer until it is quiet.
+  let draining = false;
+  function drain() {
+    if (draining) return;
+    draining = true;
+    const limit = Date.now() + DRAIN_LIMIT_MS;
+    lastRequest = Date.now();
+    const look = setInterval(() => {
+      if (Date.now() - lastRequest < QUIET_MS && Date.now() < limit) return;
+      clearInterval(look);
+      server.close(() => process.exit(0));
+      server.closeIdleConnections();
+    }, QUIET_MS / 5);
+  }
+
   process.on('SIGHUP', getUpstreams);
-  process.on('SIGTERM', () => {
-    server.close(() => process.exit(0));
-    server.closeIdleConnections();
-  });
+  process.on('SIGTERM', drain);
   server.listen(port, process.env.LISTEN || '0.0.0.0', () => {
     console.log(`${name}: ${instance} listens on ${port}`);
     // Not earlier: whoever could not reach us sent no SIGHUP, and relies on this.

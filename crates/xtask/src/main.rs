@@ -1,6 +1,6 @@
 //! Automation of the project: `cargo xtask COMMAND`. Everything that CI, a developer or a curious reader runs is a command here,
 //! and each is its own module; shared are only [`workspace`] (where things are), [`phases`] (what took how long) and [`stage`]
-//! (servers started for a while).
+//! (servers started for a while), on which [`workshop`] stands.
 
 mod bench;
 mod demo;
@@ -13,6 +13,7 @@ mod stage;
 mod test;
 mod tidy;
 mod verify;
+mod workshop;
 mod workspace;
 
 use std::path::PathBuf;
@@ -55,9 +56,9 @@ enum Command {
     },
     /// Build the static release binary, and check that it is static and small.
     Dist,
-    /// Show nginx and two Node services under pilotfish, on a real Consul: found, health-checked, one killed and replaced.
+    /// Show nginx and two Node services under pilotfish: found, scaled up and down, one killed; nginx follows.
     #[command(
-        after_help = "Examples:\n  cargo xtask demo                 under a minute, then everything is gone\n  cargo xtask demo --keep          leave it running to play with, until Ctrl-C\n  cargo xtask demo --seconds 300   leave it running for five minutes"
+        after_help = "Examples:\n  cargo xtask demo                 under a minute, then everything is gone\n  cargo xtask demo --keep          leave it running to play with, until Ctrl-C\n  cargo xtask demo --seconds 300   leave it running for five minutes\n  cargo xtask demo --v2 --consul   the talk's own configs, on a real Consul"
     )]
     Demo {
         /// Keep everything running after the show, until Ctrl-C.
@@ -66,6 +67,12 @@ enum Command {
         /// Keep everything running after the show, for this many seconds.
         #[arg(long, value_name = "N")]
         seconds: Option<u64>,
+        /// Use the talk's own configs (v2), whose scripts call consul-template.
+        #[arg(long)]
+        v2: bool,
+        /// Use a real Consul instead of our own catalog.
+        #[arg(long)]
+        consul: bool,
         /// Show this binary instead of building one.
         #[arg(long, value_name = "PATH")]
         pilotfish: Option<PathBuf>,
@@ -117,7 +124,10 @@ fn main() -> ExitCode {
         }),
         Command::Test { no_verify, filters } => test::test(&test::Options { filters, no_verify }),
         Command::Dist => dist::dist().map(drop),
-        Command::Demo { keep, seconds, pilotfish } => demo::demo(demo::Options::new(keep, seconds, pilotfish)),
+        Command::Demo { keep, seconds, v2, consul, pilotfish } => {
+            let afterwards = demo::Afterwards::new(keep, seconds);
+            demo::demo(demo::Options { afterwards, v2, consul, pilotfish })
+        }
         Command::Bench { list, runs, json, pilotfish, filters } => {
             bench::bench(&bench::Options { list, runs, json, pilotfish, filters })
         }

@@ -6,6 +6,7 @@ mod checks;
 mod conformance;
 mod reloads;
 mod starts;
+mod workshop;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -68,6 +69,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "catalog-conformance",
         about: "random histories on the embedded catalog and a real Consul, whose answers must be the same; removal of critical services",
         run: conformance::histories,
+    },
+    Scenario {
+        name: "workshop",
+        about: "nginx and two services are scaled up and down under load: not one request fails",
+        run: workshop::scaling,
     },
 ];
 

@@ -1,30 +1,17 @@
 #!/bin/sh
-# The nginx container's hooks: write nginx.conf from the catalog, and have a running nginx take it up.
+# The nginx container's hooks, as on the talk's slides 38 and 55. `consul-template` is pilotfish under that name.
 set -eu
 here=$(dirname "$0")
-dir=${NGINX_DIR:-/etc/nginx}
-conf=$dir/nginx.conf
+conf=${NGINX_DIR:-/etc/nginx}/nginx.conf
 
-# Both backends may change at once; the hook that asked the catalog last must also be the last to write.
-exec 9> "$dir/reload.lock"
-flock 9
-
-# Before nginx runs: there must be a configuration, and it must be valid.
+# Render Nginx configuration template using values from Consul, but do not reload because Nginx hasn't started yet
 preStart() {
-    node "$here/render.js"
-    nginx -q -t -e stderr -c "$conf"
+    consul-template -once -consul "$CONSUL" -template "$here/nginx.conf.ctmpl:$conf"
 }
 
-# While it runs: a graceful reload, so that no request is lost. An nginx that still starts may have read the old file and not yet
-# written its pid, so the reload is tried for five seconds.
+# Render Nginx configuration template using values from Consul, then gracefully reload Nginx
 onChange() {
-    [ "$(node "$here/render.js")" = changed ] || exit 0
-    tries=50
-    until nginx -q -e stderr -c "$conf" -s reload 9>&-; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || exit 1
-        sleep 0.1
-    done
+    consul-template -once -consul "$CONSUL" -template "$here/nginx.conf.ctmpl:$conf:nginx -e stderr -c $conf -s reload"
 }
 
 case ${1:-onChange} in

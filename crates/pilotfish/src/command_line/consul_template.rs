@@ -218,6 +218,8 @@ fn find(name: &str) -> Result<&'static Flag, Answer> {
     let name = match name {
         "v" => "version",
         "h" => "help",
+        // Its name at the time of the talk (slides 38 and 55).
+        "consul" => "consul-addr",
         name => name,
     };
     let found = FLAGS.iter().find(|flag| flag.name == name);

@@ -230,6 +230,10 @@ fn consul_template_command_lines() {
     };
     for (flags, expected) in [
         (&["-template", "a:b:c d"][..], line(&[("template", "a:b:c d")])),
+        (
+            &["-once", "-consul", "consul:8500"],
+            TemplateLine { once: true, ..line(&[("consul.address", "consul:8500")]) },
+        ),
         (&["--template=a", "-template=b:c"], line(&[("template", "a"), ("template", "b:c")])),
         (
             &["-once", "-dry=true", "--parse-only"],

@@ -29,3 +29,4 @@ mod telemetry;
 mod template_line;
 mod templates;
 mod watching;
+mod workshop;

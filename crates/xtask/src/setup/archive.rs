@@ -59,7 +59,7 @@ impl Archived {
     };
 
     /// Where the program is: on PATH, or unpacked by an earlier run.
-    fn find(&self) -> Option<PathBuf> {
+    pub(super) fn find(&self) -> Option<PathBuf> {
         let unpacked = tools_dir().join(self.directory).join(self.path);
         find_program(self.program).or_else(|| Some(unpacked).filter(|path| is_executable(path)))
     }

@@ -24,10 +24,17 @@ pub(crate) struct Tools {
 
 /// Brings everything, prints what it does, and says where the tools are.
 pub(crate) fn setup() -> Result<Tools> {
-    packages::install_missing()?;
+    packages::install_missing(|_| true)?;
     let mut found = archive::bring(&[Archived::CONSUL, Archived::PROMTOOL])?.into_iter();
     let mut next = || found.next().expect("`bring` returns one path for each program it was asked for");
     Ok(Tools { consul: next(), promtool: next() })
+}
+
+/// Brings what the demo needs, and no more: a Consul if it is wanted. Also says where promtool is, if it is there.
+pub(crate) fn demo(consul: bool) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
+    packages::install_missing(|program| packages::DEMO.contains(&program))?;
+    let consul = if consul { archive::bring(&[Archived::CONSUL])?.pop() } else { None };
+    Ok((consul, Archived::PROMTOOL.find()))
 }
 
 /// Other supervisors for containers, to be measured beside ours: name and path.

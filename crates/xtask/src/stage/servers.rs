@@ -29,6 +29,8 @@ pub(crate) struct Server {
     child: Child,
     log: PathBuf,
     contained: bool,
+    /// SIGTERM was sent: it is not sent twice, because the second one may mean more.
+    asked_to_stop: bool,
 }
 
 /// Run by the shell that becomes a container's first process: its own host name ($0) and its own /run.
@@ -88,7 +90,7 @@ impl Server {
             .stderr(output);
         configure(&mut command);
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { name: name.to_owned(), child, log, contained: false })
+        Ok(Self { name: name.to_owned(), child, log, contained: false, asked_to_stop: false })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -131,6 +133,16 @@ impl Server {
         Ok(())
     }
 
+    /// SIGTERM to the server, without waiting for its end.
+    pub(crate) fn ask_to_stop(&mut self) {
+        // Once it has been waited for, its number may be another's.
+        if !self.asked_to_stop && matches!(self.child.try_wait(), Ok(None)) {
+            self.asked_to_stop = true;
+            // An error means that it ended in this moment.
+            let _ = kill_process(self.process(), Signal::TERM);
+        }
+    }
+
     /// SIGTERM to the server, which stops its own children; then, after [`STOP_LIMIT`], SIGKILL to the group.
     pub(crate) fn stop(mut self) -> Result<ExitStatus> {
         self.stop_within(STOP_LIMIT).with_context(|| format!("cannot stop {}", self.name))
@@ -140,8 +152,7 @@ impl Server {
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);
         }
-        // An error means that it ended in this moment, which the loop sees.
-        let _ = kill_process(self.process(), Signal::TERM);
+        self.ask_to_stop();
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
