@@ -39,7 +39,7 @@ pub use command::{Command, Stdio};
 pub use descriptors::raise_descriptor_limit;
 pub use error::Error;
 pub use figures::{Figures, figures};
-pub use host::{exists, hostname, interfaces};
+pub use host::{InterfaceAddress, default_interfaces, exists, hostname, interface_addresses, interfaces};
 pub use lines::{LINE_LIMIT, Line, Stream};
 pub use output::Output;
 pub use processes::{Exit, Happening, Processes, Spawned};

@@ -220,7 +220,17 @@ impl Rendering {
             missing_key: if prepared.spec.strict { MissingKey::Error } else { MissingKey::Zero },
             limits: Limits { steps: STEPS, output_bytes: OUTPUT_BYTES, ..Limits::default() },
         };
-        let result = called(|| parsed.render(&self.variables, &mut self.facts, &options));
+        let interfaces = Question::Interfaces.to_query();
+        self.facts.remove(&interfaces);
+        let mut result = called(|| parsed.render(&self.variables, &mut self.facts, &options));
+        // What few templates ask is looked up when one does.
+        if self.facts.missing().contains(&interfaces)
+            && let Some(addresses) = facts::local(&interfaces)
+        {
+            self.facts.forget_questions();
+            self.facts.answer(&interfaces, addresses);
+            result = called(|| parsed.render(&self.variables, &mut self.facts, &options));
+        }
         let missing: BTreeSet<&Query> = self.facts.missing().iter().chain(self.facts.blocking()).collect();
         let asked = self.facts.used().iter().chain(self.facts.missing());
         let asked = asked.filter(|query| facts::is_followed(query)).map(facts::name).collect();

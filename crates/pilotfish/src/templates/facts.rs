@@ -6,10 +6,12 @@ use std::{
 };
 
 use pilotfish_consul::{CatalogNode, Client, Cursor, Error, HealthQuery, KvPair, NodeWithServices, Read};
+use pilotfish_process::InterfaceAddress;
 use pilotfish_template::{
     Query, Value,
     catalog::{
-        Answers, DatacentersQuery, KeyPair, Node, NodeQuery, NodeService, NodesQuery, Question, ServiceQuery, TreeQuery,
+        Answers, DatacentersQuery, Interface, KeyPair, Node, NodeQuery, NodeService, NodesQuery, Question,
+        ServiceQuery, TreeQuery,
     },
 };
 
@@ -38,8 +40,22 @@ pub(crate) fn local(query: &Query) -> Option<Value> {
             let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             Some(Answers::time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
         }
+        "interfaces" => Some(interfaces()),
         _ => None,
     }
+}
+
+fn interfaces() -> Value {
+    let default = pilotfish_process::default_interfaces();
+    let interface = |found: InterfaceAddress| Interface {
+        is_default: default.contains(&found.interface),
+        name: found.interface,
+        address: found.address,
+        prefix_bits: found.prefix_bits,
+        is_up: true,
+    };
+    let found: Vec<Interface> = pilotfish_process::interface_addresses().into_iter().map(interface).collect();
+    Answers::interfaces(&found)
 }
 
 /// Asks once, for what has changed since the cursor; the answer and its index. What lies in files is not asked here.

@@ -132,9 +132,9 @@ fn keys() {
 #[test]
 fn files_and_the_environment() {
     let (_consul, address) = shared();
-    let text = "{{ file \"@DIR@/other\" }} {{ env \"ANSWER\" }} {{ env \"NO_SUCH\" }}{{ if gt (timestamp \"unix\" | parseInt) 1600000000 }}now{{ end }}";
+    let text = "{{ file \"@DIR@/other\" }} {{ env \"ANSWER\" }} {{ env \"NO_SUCH\" }}{{ sockaddr \"GetAllInterfaces | include \\\"name\\\" \\\"lo\\\" | include \\\"type\\\" \\\"IPv4\\\" | attr \\\"address\\\"\" }} {{ if gt (timestamp \"unix\" | parseInt) 1600000000 }}now{{ end }}";
     let mut stage = stage(&["-consul-addr", &address, "-once", "-dry", "-template", "@DIR@/source"]);
     let pilot = stage.file("source", text).file("other", "text").variable("ANSWER", "42").start();
     assert_eq!(pilot.wait_for_end(), End::Code(0), "{}", pilot.story());
-    assert!(pilot.stdout.text().contains("text 42 now"), "{}", pilot.story());
+    assert!(pilot.stdout.text().contains("text 42 127.0.0.1 now"), "{}", pilot.story());
 }
