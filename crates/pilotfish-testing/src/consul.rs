@@ -38,6 +38,8 @@ pub enum OnlyConsul {
     Acl,
     /// The embedded catalog listens on TCP only.
     UnixSocket,
+    /// The embedded catalog keeps nothing over a restart.
+    Restart,
     /// The embedded catalog wants a token from whoever reaches it from another host.
     OtherHost,
     /// The test sets one of Consul's own options.
@@ -219,7 +221,7 @@ impl Consul {
         let data = directory.join("data");
         std::fs::create_dir_all(&data).expect("a directory can be made");
         let log = File::create(self.log_file()).expect("a file can be made");
-        let mut command = if self.is_embedded() { self.embedded_command(&data) } else { self.command(&data) };
+        let mut command = if self.is_embedded() { self.embedded_command() } else { self.command(&data) };
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor can be copied")).stderr(log);
         self.child = Some(children::spawn(command).expect("setpriv and consul can be executed"));
     }
@@ -228,10 +230,9 @@ impl Consul {
         self.options.is_embedded(self.peers.as_ref())
     }
 
-    fn embedded_command(&self, data: &Path) -> Command {
+    fn embedded_command(&self) -> Command {
         let mut command = children::mortal(embedded_binary());
         command.arg("catalog").arg(format!("--listen={}", self.http())).arg(format!("--node={}", self.node()));
-        let _ = data;
         command
     }
 
@@ -396,7 +397,7 @@ impl Consul {
     }
 
     /// Kills it if it runs, and starts it on the same ports with its data: what was registered with the agent is there again.
-    /// (KV and sessions of a `-dev` server are gone, as it keeps them in memory.)
+    /// (KV and sessions of a `-dev` server are gone, as it keeps them in memory; so is everything of the embedded catalog.)
     ///
     /// # Panics
     /// When it does not come up.

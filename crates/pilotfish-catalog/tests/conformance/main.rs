@@ -12,6 +12,7 @@ mod accepted;
 mod clients;
 mod dice;
 mod garbage;
+mod judging;
 mod normal;
 mod pair;
 mod random;

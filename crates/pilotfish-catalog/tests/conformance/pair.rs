@@ -1,6 +1,7 @@
 //! A real Consul and ours, side by side, for one script after the other.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -108,7 +109,7 @@ impl Pair {
         let answered = script.steps.iter().filter(|step| !matches!(step.action, Action::Begin(_)));
         let targets = answered.clone().map(|step| target(script, step).to_owned());
         let (mut of_real, mut of_ours) = (Normaliser::new(), Normaliser::new());
-        let mut differences = Vec::new();
+        let (mut differences, mut seen) = (Vec::new(), Seen::default());
         for ((step, target), (real, ours)) in answered.zip(targets).zip(real.iter().zip(&ours)) {
             let left = told(&mut of_real, &self.real, step, &target, real);
             let right = told(&mut of_ours, &self.ours, step, &target, ours);
@@ -116,8 +117,26 @@ impl Pair {
                 eprintln!("--- {} {}\n{left}\n", step.line, step.text);
             }
             differences.extend(verdict(step, &left, &right));
+            differences.extend(seen.lost(step, &target, ours));
         }
         differences
+    }
+}
+
+/// The last answer of ours to each target: its index and body.
+#[derive(Default)]
+struct Seen(BTreeMap<String, (String, Vec<u8>)>);
+
+impl Seen {
+    /// A change that nobody would have been woken for.
+    fn lost(&mut self, step: &Step, target: &str, outcome: &Outcome) -> Option<String> {
+        let index = outcome.answer.header("x-consul-index")?.to_owned();
+        let now = (index, outcome.answer.body.clone());
+        let before = self.0.insert(target.to_owned(), now.clone())?;
+        let lost = before.0 == now.0 && before.1 != now.1;
+        let text =
+            format!("  line {}: {}\n    ours has another answer with the same index {}", step.line, step.text, now.0);
+        lost.then_some(text)
     }
 }
 
