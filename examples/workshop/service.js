@@ -11,7 +11,7 @@ const os = require('os');
 
 const PEER_TIMEOUT_MS = 2000;
 // On SIGTERM: how long nobody must have asked before we end, and when we end in any case (the supervisor kills after 5 s).
-const QUIET_MS = 500;
+const QUIET_MS = 1000;
 const DRAIN_LIMIT_MS = 4000;
 const instance = os.hostname();
 
@@ -91,7 +91,7 @@ exports.start = function start({ name, port, rows, peer }) {
       clearInterval(look);
       server.close(() => process.exit(0));
       server.closeIdleConnections();
-    }, QUIET_MS / 5);
+    }, QUIET_MS / 10);
   }
 
   process.on('SIGHUP', getUpstreams);
