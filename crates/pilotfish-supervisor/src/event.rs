@@ -119,12 +119,10 @@ pub enum Event {
     FactAnswered {
         /// The question.
         fact: String,
-        /// It differs from the answer in force, or there was none.
-        changed: bool,
-        /// Something is gone that the answer in force still has.
-        loses: bool,
-        /// The catalog's index went backwards since the last answer, as in [`View`].
-        restarted: bool,
+        /// Address of the agent that answered; `None` if no agent was asked, but a file.
+        agent: Option<String>,
+        /// What is new about it.
+        news: FactNews,
     },
     /// A question of templates got no answer that can be believed.
     FactFailed {
@@ -199,6 +197,17 @@ pub struct View {
     /// The members, sorted, names unique.
     pub members: Vec<Member>,
     /// The catalog's index went backwards since the last answer: it may have lost its state (Consul docs, "Blocking Queries").
+    pub restarted: bool,
+}
+
+/// What is new about an answer to a question of templates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FactNews {
+    /// It differs from the answer in force, or there was none.
+    pub changed: bool,
+    /// Something is gone that the answer in force still has.
+    pub loses: bool,
+    /// The catalog's index went backwards since the last answer, as in [`View`].
     pub restarted: bool,
 }
 
@@ -277,11 +286,8 @@ pub enum Effect {
     },
     /// Begin to watch; replaces a watch of the same name. Answers: `Viewed` and `ViewFailed`.
     Watch(Watch),
-    /// Give up the question of a watch that is open, and ask anew without waiting for news: nobody may be there to answer it.
-    AskAgain {
-        /// The watch.
-        watch: String,
-    },
+    /// Give up the query that is open, and ask anew without waiting for news: nobody may be there to answer it.
+    AskAgain(Followed),
     /// Stop watching.
     Unwatch {
         /// The watch.
@@ -337,6 +343,15 @@ pub enum Effect {
         /// The container's exit code.
         code: u8,
     },
+}
+
+/// Something that the catalog is asked for again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// The watch of this name.
+    Watch(String),
+    /// This question of templates.
+    Fact(String),
 }
 
 /// What a run is for.

@@ -7,8 +7,9 @@ use alloc::{
 };
 
 use crate::{
-    event::{Effect, Notice},
+    event::{Effect, FactNews, Followed, Notice},
     output::Output,
+    pulse::{FACT_SILENCE, Pulse},
     template::RenderId,
     time::Time,
     watching::HOLD_AFTER_RESTART,
@@ -24,6 +25,8 @@ pub(crate) struct Fact {
     /// When the answer in force was last known to be right; `None`: there is no answer yet.
     pub(crate) confirmed: Option<Time>,
     pub(crate) failing: Option<String>,
+    /// The agent that answers, once one has.
+    pulse: Option<Pulse>,
     /// When the answer in force came, in the order of everything that has a number: a rendering of a lower number does not know it.
     taken: u64,
     /// A smaller answer is kept back until then.
@@ -60,11 +63,11 @@ impl Facts {
         &mut self,
         out: &mut Output,
         name: &str,
-        changed: bool,
-        loses: bool,
-        restarted: bool,
+        agent: Option<String>,
+        FactNews { changed, loses, restarted }: FactNews,
     ) -> bool {
         let Some(fact) = self.0.get_mut(name) else { return false };
+        fact.pulse = agent.map(|agent| Pulse::of(Followed::Fact(name.into()), agent, Some(FACT_SILENCE), out.now));
         if fact.failing.take().is_some() {
             out.notice(Notice::FactRecovered { fact: name.into() });
         }
@@ -94,6 +97,7 @@ impl Facts {
     pub(crate) fn failed(&mut self, out: &mut Output, name: &str, reason: String) {
         let Some(fact) = self.0.get_mut(name) else { return };
         fact.held = None;
+        fact.pulse = None;
         if fact.failing.is_none() {
             out.notice(Notice::FactFailed { fact: name.into(), reason: reason.clone() });
         }
@@ -124,6 +128,14 @@ impl Facts {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Fact> {
         self.0.get(name)
+    }
+
+    pub(crate) fn pulses(&self) -> impl Iterator<Item = &Pulse> {
+        self.0.values().filter_map(|fact| fact.pulse.as_ref())
+    }
+
+    pub(crate) fn pulses_mut(&mut self) -> impl Iterator<Item = &mut Pulse> {
+        self.0.values_mut().filter_map(|fact| fact.pulse.as_mut())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Fact)> {

@@ -42,7 +42,7 @@ mod watching;
 pub use calendar::Calendar;
 pub use event::*;
 pub use health::{FIRST_CHECKS, HealthStatus};
-pub use pulse::{SHORTEST_HOLD, SHORTEST_SILENCE};
+pub use pulse::{FACT_SILENCE, SHORTEST_HOLD, SHORTEST_SILENCE};
 pub use spec::*;
 pub use status::{FactStatus, JobState, JobStatus, ServiceState, Status, TemplateState, TemplateStatus, WatchStatus};
 pub use stopping::{DEREGISTER_LIMIT, longest_stop};

@@ -87,7 +87,7 @@ impl Supervisor {
         let watches = self.watches.iter().filter_map(Watching::deadline);
         let leaving = self.leaving.iter().filter_map(Registration::deadline);
         let templates = self.templates.iter().filter_map(Templating::deadline).chain(self.facts.deadline());
-        let rest = templates.chain(self.startup_deadline()).chain(self.reload.deadline());
+        let rest = templates.chain(self.startup_deadline()).chain(self.reload.deadline()).chain(self.silence());
         jobs.chain(watches).chain(leaving).chain(rest).min()
     }
 
@@ -131,9 +131,7 @@ impl Supervisor {
                     watching.failed(&mut self.out, reason);
                 }
             }
-            Event::FactAnswered { fact, changed, loses, restarted } => {
-                self.fact_answered(&fact, changed, loses, restarted);
-            }
+            Event::FactAnswered { fact, agent, news } => self.fact_answered(&fact, agent, news),
             Event::FactFailed { fact, reason } => self.facts.failed(&mut self.out, &fact, reason),
             Event::Rendered { render, asked, outcome } => self.rendered(render, asked, outcome),
             Event::Committed { render, result } => self.committed(render, &result),

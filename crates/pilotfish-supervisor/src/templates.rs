@@ -8,7 +8,7 @@ use alloc::{
 };
 
 use crate::{
-    event::Effect,
+    event::{Effect, FactNews},
     facts::Facts,
     spec::Spec,
     supervisor::Supervisor,
@@ -17,8 +17,11 @@ use crate::{
 };
 
 impl Supervisor {
-    pub(crate) fn fact_answered(&mut self, fact: &str, changed: bool, loses: bool, restarted: bool) {
-        if self.facts.answered(&mut self.out, fact, changed, loses, restarted) {
+    pub(crate) fn fact_answered(&mut self, fact: &str, agent: Option<String>, news: FactNews) {
+        if let Some(agent) = &agent {
+            self.lives(agent);
+        }
+        if self.facts.answered(&mut self.out, fact, agent, news) {
             self.fact_changed(fact);
         }
     }

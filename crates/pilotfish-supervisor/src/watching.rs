@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use crate::{
-    event::{Notice, View},
+    event::{Followed, Notice, View},
     output::Output,
     pulse::Pulse,
     spec::{Occurrence, Watch, WatchOccurrence, WatchTarget},
@@ -35,7 +35,8 @@ impl Watching {
     }
 
     pub(crate) fn viewed(&mut self, out: &mut Output, view: View, agent: String) {
-        self.pulse = Some(Pulse::of(agent, out.now));
+        let followed = Followed::Watch(self.spec.name.clone());
+        self.pulse = Some(Pulse::of(followed, agent, Pulse::borne_by_watch(self.spec.interval), out.now));
         if self.failing.take().is_some() {
             out.notice(Notice::WatchRecovered { watch: self.spec.name.clone() });
         }
@@ -69,7 +70,7 @@ impl Watching {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.held.iter().map(|(_, until)| *until).chain(self.silence()).min()
+        self.held.as_ref().map(|(_, until)| *until)
     }
 
     pub(crate) fn time_passed(&mut self, out: &mut Output) {

@@ -7,6 +7,8 @@ use std::{
 
 use pilotfish_supervisor::*;
 
+use crate::model::{Catalog, World};
+
 /// What the disk does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disk {
@@ -26,6 +28,8 @@ pub(crate) struct Desk {
     /// Templates that cannot be rendered.
     pub(crate) broken: BTreeSet<String>,
     pub(crate) disk: Disk,
+    /// The agent that answers.
+    pub(crate) agent: &'static str,
     /// What is in place, by destination.
     pub(crate) files: BTreeMap<String, String>,
     /// What the core follows: the answer in force and the last one.
@@ -61,6 +65,7 @@ impl Desk {
             answers: BTreeMap::new(),
             broken: BTreeSet::new(),
             disk: Disk::Good,
+            agent: "10.0.0.1:8500",
             files: BTreeMap::new(),
             followed: BTreeMap::new(),
             started: false,
@@ -90,7 +95,8 @@ impl Desk {
         let version = *self.answers.get(fact)?;
         let (in_force, last) = self.followed.get_mut(fact)?;
         *last = Some(version);
-        Some(Event::FactAnswered { fact: fact.into(), changed: *in_force != Some(version), loses, restarted })
+        let news = FactNews { changed: *in_force != Some(version), loses, restarted };
+        Some(Event::FactAnswered { fact: fact.into(), agent: Some(self.agent.into()), news })
     }
 
     /// Performs an effect that is about templates; returns what comes of it and when.
@@ -204,5 +210,21 @@ impl Desk {
             *version += 2 * u64::from(mended);
         }
         late.into_iter().chain(facts.iter().filter_map(|fact| self.answered(fact, false, false))).collect()
+    }
+}
+
+impl World {
+    /// Whoever is asked again answers, if there is somebody.
+    pub(crate) fn ask_again(&mut self, followed: &Followed) {
+        let (Followed::Watch(name) | Followed::Fact(name)) = followed;
+        self.tell(format!("ask again {name}"));
+        if let Followed::Fact(fact) = followed {
+            assert!(self.desk.followed.contains_key(fact), "{fact} is asked again, and is not followed");
+            if self.catalog == Catalog::Up
+                && let Some(event) = self.desk.answered(fact, false, false)
+            {
+                self.later(self.latency, event);
+            }
+        }
     }
 }

@@ -227,7 +227,7 @@ impl World {
         self.queue.insert((self.now.after(after), self.sequence), event);
     }
 
-    fn tell(&mut self, text: String) {
+    pub(crate) fn tell(&mut self, text: String) {
         self.story.push((self.now.since_start(), text));
     }
 
@@ -269,7 +269,7 @@ impl World {
             Effect::ArmCalendar { job, .. } => self.tell(format!("arm {job}")),
             Effect::DisarmCalendar { job } => self.tell(format!("disarm {job}")),
             Effect::Watch(watch) => self.tell(format!("watch {}", watch.name)),
-            Effect::AskAgain { watch } => self.tell(format!("ask again {watch}")),
+            Effect::AskAgain(followed) => self.ask_again(followed),
             Effect::Unwatch { watch } => self.tell(format!("unwatch {watch}")),
             Effect::ReopenLog => self.tell("reopen log".into()),
             Effect::Guard { .. } | Effect::Unguard { .. } => {}

@@ -89,6 +89,109 @@ fn an_agent_that_hangs_is_noticed_after_the_interval_and_its_watches_ask_again_o
     }
 }
 
+/// A supervisor of a template whose questions `a` and `b` have answers.
+fn templating(jobs: Vec<Job>, watches: Vec<Watch>) -> World {
+    let mut world = World::new(Spec { templates: vec![template("conf")], watches, ..spec(jobs) });
+    world.desk.asks.insert("conf".into(), (vec!["a", "b"], None));
+    world.desk.answers.extend([("a".into(), 1), ("b".into(), 1)]);
+    world.event(Event::Booted);
+    world.run(10);
+    assert!(world.desk.files.contains_key("/etc/conf"), "{:?}", world.desk.files);
+    world
+}
+
+fn unreachable() -> CallOutcome {
+    CallOutcome::Unreachable { refused: false, reason: "no answer".into() }
+}
+
+#[test]
+fn the_agent_of_a_template_is_asked_once_for_all_questions_and_watches() {
+    let mut world = templating(vec![main_job()], vec![]);
+    world.run(60_000);
+    assert_eq!((pings(&world), world.count("ask again a")), (5, 0));
+    // A watch bears less, and what it has asked is proof for the template.
+    let mut world = templating(vec![main_job()], vec![Watch { interval: secs(1), ..watch("w") }]);
+    world.view("w", &["a"]);
+    world.run(60_000);
+    assert_eq!(pings(&world), 9);
+    // As is an answer to any of them.
+    let mut world = templating(vec![main_job()], vec![]);
+    for version in 2..12 {
+        world.run(9_000);
+        world.fact("b", version);
+    }
+    assert_eq!(pings(&world), 0);
+}
+
+#[test]
+fn a_template_costs_nothing_where_heartbeats_are_proof_enough() {
+    let mut world = templating(vec![Job { main: true, ..advertised("main") }], vec![]);
+    world.run(600_000);
+    assert!(world.count("beat main Passing") > 100);
+    assert_eq!(pings(&world), 0);
+}
+
+#[test]
+fn an_agent_that_hangs_has_the_questions_of_templates_asked_again_once() {
+    let mut world = templating(vec![main_job()], vec![]);
+    world.catalog = Catalog::Silent;
+    // The answer to `b` came 8 ms ago at most.
+    world.run(FACT_SILENCE.as_millis() as u64 - 20);
+    assert_eq!(world.calls.len(), 0, "it is not asked earlier");
+    world.run(20);
+    let [call] = world.open_calls()[..] else { panic!("one question for both: {:?}", world.calls) };
+    world.run(2_000);
+    world.answer(call, unreachable());
+    assert_eq!((world.count("ask again a"), world.count("ask again b")), (1, 1));
+    world.run(600_000);
+    assert_eq!(world.calls.len(), 1, "until one has an answer, nothing more is asked");
+    world.event(Event::FactFailed { fact: "a".into(), reason: "nobody answers".into() });
+    world.run(600_000);
+    assert_eq!(world.calls.len(), 1, "what fails is asked again by itself");
+    // Another agent has answered one of them; the other one still waits for whoever it was told to ask.
+    world.desk.agent = "10.0.0.2:8500";
+    world.fact("a", 2);
+    world.run(FACT_SILENCE.as_millis() as u64);
+    let pinged = |home: &str| {
+        world.calls.iter().filter(|(.., request)| matches!(request, Request::Ping { home: at } if at == home)).count()
+    };
+    assert_eq!((pinged(HOME), pinged("10.0.0.2:8500")), (1, 1));
+}
+
+#[test]
+fn a_template_whose_agent_hangs_is_rendered_from_another() {
+    let mut world = templating(vec![main_job()], vec![]);
+    world.catalog = Catalog::Silent;
+    world.run(FACT_SILENCE.as_millis() as u64);
+    let [call] = world.open_calls()[..] else { panic!("{:?}", world.calls) };
+    world.catalog = Catalog::Up;
+    world.desk.agent = "10.0.0.2:8500";
+    world.desk.answers.insert("a".into(), 5);
+    world.answer(call, unreachable());
+    world.run(10);
+    assert_eq!(world.desk.files["/etc/conf"], "text of conf:a=5,b=1");
+}
+
+#[test]
+fn a_heartbeat_that_fails_makes_templates_ask_at_once() {
+    let mut world = templating(vec![Job { main: true, ..advertised("main") }], vec![]);
+    world.run(7_000);
+    world.catalog = Catalog::Away { refused: false };
+    world.run(5_000);
+    assert_eq!((pings(&world), world.count("ask again a"), world.count("ask again b")), (0, 1, 1));
+}
+
+#[test]
+fn what_is_in_a_file_has_no_agent() {
+    let mut world = templating(vec![main_job()], vec![]);
+    for fact in ["a", "b"] {
+        world.event(Event::FactAnswered { fact: fact.into(), agent: None, news: FactNews::default() });
+    }
+    assert_eq!(world.supervisor.deadline(), None);
+    world.run(60_000);
+    assert_eq!(world.calls.len(), 0);
+}
+
 #[test]
 fn a_query_that_is_held_for_less_than_the_interval_is_proof_enough() {
     let mut world = watching(vec![main_job()], &[10, 600]);

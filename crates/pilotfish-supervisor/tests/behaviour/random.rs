@@ -44,6 +44,9 @@ fn moves(world: &World) -> Vec<Move> {
         for index in 0..world.alive().len() {
             moves.extend([Move::Exit(index, Exit::Code(0), false), Move::Exit(index, Exit::Code(1), true)]);
         }
+        for index in 0..world.open_calls().len() {
+            moves.extend([5, 6].map(|outcome| Move::Answer(index, outcome)));
+        }
         moves.extend(world.next().map(|_| Move::Wait));
         return moves;
     }
@@ -85,6 +88,7 @@ fn make(world: &mut World, step: Move, other: &Spec) {
                     2 => CallOutcome::Unknown,
                     3 => CallOutcome::Seen { ours: false, others: vec![rival(true)] },
                     4 => CallOutcome::Seen { ours: true, others: vec![rival(true)] },
+                    6 => address(world.agent),
                     _ => CallOutcome::Unreachable { refused: false, reason: "away".into() },
                 },
             );
@@ -230,6 +234,7 @@ fn templates_explored(conf: Template, other: Option<Template>, depth: usize) {
     world.desk.asks.insert("conf".into(), (vec!["a"], Some("b")));
     world.desk.answers.insert("b".into(), 1);
     world.scripts.insert("command".into(), Script::task(20, 0));
+    world.catalog = Catalog::Silent;
     world.event(Event::Booted);
     world.run(0);
     explore(&world, &spec_of(other), depth);
@@ -371,6 +376,7 @@ fn random_step(world: &mut World, choices: &mut Choices<'_>) {
             world.catalog = modes[choices.below(4)];
             world.others = if choices.below(4) == 1 { vec![rival(choices.flag())] } else { vec![] };
             world.agent = ["a", "b"][choices.below(2)];
+            world.desk.agent = world.agent;
             world.latency = ms(choices.below(3) as u64 * 700);
         }
         6 | 7 => nonsense(world, choices),

@@ -157,6 +157,11 @@ impl Catalog {
         self.client.as_ref()
     }
 
+    /// Where agents are remembered that have answered.
+    pub(super) fn homes(&self) -> &Homes {
+        &self.homes
+    }
+
     /// Sends a request; its outcome becomes a message.
     // Not inlined for the reason given in `shell.rs`.
     #[inline(never)]

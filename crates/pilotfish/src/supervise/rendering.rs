@@ -3,24 +3,26 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io::Write as _,
+    sync::Arc,
 };
 
 use pilotfish_config::Config;
 use pilotfish_consul::Client;
-use pilotfish_supervisor::{Event, RenderId, RenderOutcome, Template};
+use pilotfish_supervisor::{Event, FactNews, RenderId, RenderOutcome, Template};
 use pilotfish_template::{
     Facts, Functions, Limits, MissingKey, Query, RenderOptions, Value, catalog::Question, catalog_functions,
 };
-use tokio::task::AbortHandle;
+use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{
+    catalog::{Homes, known},
     files::Files,
     inbox::{Message, Sender},
     panics::called,
 };
 use crate::templates::{
     facts,
-    follow::{Found, Told, follow},
+    follow::{Answer, Found, Told, follow},
     replace::{Destination, Staged, clean, stage},
 };
 
@@ -34,6 +36,7 @@ const OUTPUT_BYTES: usize = 16 << 20;
 /// Templates, what they ask, and the files that are being written.
 pub(super) struct Rendering {
     inbox: Sender,
+    homes: Homes,
     dry: bool,
     files: Files,
     functions: Functions,
@@ -60,6 +63,8 @@ struct Following {
     query: Query,
     term: u64,
     task: AbortHandle,
+    /// Has it ask anew.
+    again: Arc<Notify>,
     in_force: Option<Value>,
     /// A later answer that differs, and is not in force yet.
     last: Option<Value>,
@@ -72,9 +77,10 @@ struct Rendered {
 }
 
 impl Rendering {
-    /// `dry` has everything printed instead of written.
-    pub(super) fn new(inbox: Sender, dry: bool) -> Rendering {
+    /// Agents that answer are remembered in `homes`; `dry` has everything printed instead of written.
+    pub(super) fn new(inbox: Sender, homes: Homes, dry: bool) -> Rendering {
         Rendering {
+            homes,
             dry,
             files: Files::new(inbox.clone()),
             inbox,
@@ -126,12 +132,26 @@ impl Rendering {
     /// Begins to ask a question.
     pub(super) fn follow(&mut self, fact: String, client: Option<Client>) {
         let query = query_of(&fact);
-        self.next_term += 1;
-        let told = Told { fact: fact.clone(), term: self.next_term, inbox: self.inbox.clone() };
-        let task = tokio::spawn(follow(client, query.clone(), told)).abort_handle();
-        let following = Following { query, term: self.next_term, task, in_force: None, last: None };
+        let (term, task, again) = self.ask(&fact, &query, client);
+        let following = Following { query, term, task, again, in_force: None, last: None };
         if let Some(before) = self.following.insert(fact, following) {
             before.task.abort();
+        }
+    }
+
+    /// Asks until it is aborted; the number of this asking, and what has it ask anew.
+    fn ask(&mut self, fact: &str, query: &Query, client: Option<Client>) -> (u64, AbortHandle, Arc<Notify>) {
+        self.next_term += 1;
+        let told = Told { fact: fact.to_owned(), term: self.next_term, inbox: self.inbox.clone() };
+        let again = Arc::new(Notify::new());
+        let task = tokio::spawn(follow(client, query.clone(), told, again.clone())).abort_handle();
+        (self.next_term, task, again)
+    }
+
+    /// Has a question asked anew: whoever was asked may hang.
+    pub(super) fn ask_again(&self, fact: &str) {
+        if let Some(following) = self.following.get(fact) {
+            following.again.notify_one();
         }
     }
 
@@ -145,19 +165,18 @@ impl Rendering {
 
     /// Asks everything again at another catalog; until that answers, the answers in force stay.
     pub(super) fn follow_again(&mut self, client: Option<&Client>) {
-        for (fact, following) in &mut self.following {
+        let mut all = std::mem::take(&mut self.following);
+        for (fact, following) in &mut all {
             following.task.abort();
-            self.next_term += 1;
-            following.term = self.next_term;
-            let told = Told { fact: fact.clone(), term: self.next_term, inbox: self.inbox.clone() };
-            following.task = tokio::spawn(follow(client.cloned(), following.query.clone(), told)).abort_handle();
+            (following.term, following.task, following.again) = self.ask(fact, &following.query, client.cloned());
         }
+        self.following = all;
     }
 
     /// What a question found, for the state machine to judge.
     pub(super) fn found(&mut self, fact: String, term: u64, found: Result<Found, String>) -> Option<Event> {
         let following = self.following.get_mut(&fact).filter(|following| following.term == term)?;
-        let Found { value, restarted } = match found {
+        let Found { value: Answer { value, endpoint }, restarted } = match found {
             Ok(found) => found,
             Err(reason) => return Some(Event::FactFailed { fact, reason }),
         };
@@ -165,7 +184,8 @@ impl Rendering {
         let changed = in_force.is_none_or(|in_force| !facts::is_same(in_force, &value));
         let loses = changed && in_force.is_some_and(|in_force| facts::loses(in_force, &value));
         following.last = changed.then_some(value);
-        Some(Event::FactAnswered { fact, changed, loses, restarted })
+        let agent = endpoint.map(|endpoint| known(&self.homes, endpoint));
+        Some(Event::FactAnswered { fact, agent, news: FactNews { changed, loses, restarted } })
     }
 
     /// The last answer is in force.

@@ -11,7 +11,7 @@ use hyper::Response;
 use pilotfish_config::{Config, Level, Loaded};
 use pilotfish_process::{Command, Happening, Processes, Spawned, Stdio};
 use pilotfish_supervisor::{
-    Check, Effect, Event, Label, Notice, Output, Process, RenderId, RunId, RunKind, Supervisor, Ticket, Time,
+    Check, Effect, Event, Followed, Label, Notice, Output, Process, RenderId, RunId, RunKind, Supervisor, Ticket, Time,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -100,10 +100,11 @@ impl Shell {
         let driven = log.clone();
         tokio::spawn(async move { driven.drive().await });
         let signals = origin.templates.as_ref().map(consul_template::signals).transpose()?;
-        let rendering = Rendering::new(inbox.clone(), origin.templates.as_ref().is_some_and(|line| line.dry));
         let servers = Servers::open(&config, &inbox, &log).await?;
         let catalog =
             Catalog::new(meant(&config).as_ref(), inbox.clone()).context("cannot use the catalog's settings")?;
+        let dry = origin.templates.as_ref().is_some_and(|line| line.dry);
+        let rendering = Rendering::new(inbox.clone(), catalog.homes().clone(), dry);
         let mut shell = Shell {
             processes,
             gauges: Gauges::new(&config),
@@ -231,7 +232,8 @@ impl Shell {
             Effect::Guard { service } => self.catalog.guard(service),
             Effect::Unguard { service } => self.catalog.unguard(&service),
             Effect::Watch(watch) => self.catalog.watch(watch),
-            Effect::AskAgain { watch } => self.catalog.ask_again(&watch),
+            Effect::AskAgain(Followed::Watch(watch)) => self.catalog.ask_again(&watch),
+            Effect::AskAgain(Followed::Fact(fact)) => self.rendering.ask_again(&fact),
             Effect::Unwatch { watch } => self.catalog.unwatch(&watch),
             Effect::Follow { fact } => self.rendering.follow(fact, self.catalog.client().cloned()),
             Effect::Unfollow { fact } => self.rendering.unfollow(&fact),

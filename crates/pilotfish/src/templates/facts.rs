@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use pilotfish_consul::{CatalogNode, Client, Cursor, Error, HealthQuery, KvPair, NodeWithServices, Read};
+use pilotfish_consul::{Answer, CatalogNode, Client, Cursor, Error, HealthQuery, KvPair, NodeWithServices, Read};
 use pilotfish_process::InterfaceAddress;
 use pilotfish_template::{
     Query, Value,
@@ -58,8 +58,8 @@ fn interfaces() -> Value {
     Answers::interfaces(&found)
 }
 
-/// Asks once, for what has changed since the cursor; the answer and its index. What lies in files is not asked here.
-pub(crate) async fn ask(client: &Client, query: &Query, from: Cursor) -> Result<(Value, u64), Error> {
+/// Asks once, for what has changed since the cursor; the answer. What lies in files is not asked here.
+pub(crate) async fn ask(client: &Client, query: &Query, from: Cursor) -> Result<Answer<Value>, Error> {
     let not_asked = || Error::Config { text: format!("{} is no question for the catalog", name(query)) };
     match Question::from_query(query).map_err(|_| not_asked())? {
         Question::Service(query) => service(client, &query, from).await,
@@ -69,8 +69,8 @@ pub(crate) async fn ask(client: &Client, query: &Query, from: Cursor) -> Result<
         Question::Datacenters(query) => datacenters(client, query, from).await,
         Question::Key(query) => {
             let answer = client.kv_get(&query.path, &read(query.datacenter, from)).await?;
-            let text = answer.value.as_ref().map(|pair| String::from_utf8_lossy(&pair.value));
-            Ok((Answers::key(text.as_deref()), answer.index))
+            let text = |pair: Option<KvPair>| pair.map(|pair| String::from_utf8_lossy(&pair.value).into_owned());
+            Ok(answer.map(|pair| Answers::key(text(pair).as_deref())))
         }
         Question::Tree(query) => tree(client, query, from).await,
         Question::File(_) | Question::Environment(_) | Question::Time | Question::Interfaces => Err(not_asked()),
@@ -81,7 +81,7 @@ fn read(datacenter: Option<String>, from: Cursor) -> Read {
     Read { datacenter, ..Read::default() }.after(&from, WAIT)
 }
 
-async fn service(client: &Client, query: &ServiceQuery, from: Cursor) -> Result<(Value, u64), Error> {
+async fn service(client: &Client, query: &ServiceQuery, from: Cursor) -> Result<Answer<Value>, Error> {
     let read = Read { near: query.near.clone(), ..read(query.datacenter.clone(), from) };
     let asked = HealthQuery {
         service: query.name.clone(),
@@ -90,20 +90,20 @@ async fn service(client: &Client, query: &ServiceQuery, from: Cursor) -> Result<
         read: Read::default(),
     };
     let answer = client.health_service_fold(&asked, &read, Instances::default, Instances::add).await?;
-    Ok((answer.value.finish(query), answer.index))
+    Ok(answer.map(|instances| instances.finish(query)))
 }
 
-async fn services(client: &Client, datacenter: Option<String>, from: Cursor) -> Result<(Value, u64), Error> {
+async fn services(client: &Client, datacenter: Option<String>, from: Cursor) -> Result<Answer<Value>, Error> {
     let answer = client.catalog_services(&read(datacenter, from)).await?;
     let mut answers = Answers::new();
     let mut services = Vec::with_capacity(answer.value.len());
     for (name, tags) in &answer.value {
         services.push((answers.text(name), tags.iter().map(|tag| answers.text(tag)).collect()));
     }
-    Ok((answers.services(services), answer.index))
+    Ok(answer.map(|_| answers.services(services)))
 }
 
-async fn node(client: &Client, query: NodeQuery, from: Cursor) -> Result<(Value, u64), Error> {
+async fn node(client: &Client, query: NodeQuery, from: Cursor) -> Result<Answer<Value>, Error> {
     let name = match query.name {
         Some(name) => name,
         None => client.agent_self().await?.value.node,
@@ -111,7 +111,8 @@ async fn node(client: &Client, query: NodeQuery, from: Cursor) -> Result<(Value,
     let answer = client.catalog_node(&name, &read(query.datacenter, from)).await?;
     let mut answers = Answers::new();
     let found = answer.value.as_ref().map(|found| with_services(&mut answers, found));
-    Ok((answers.catalog_node(found), answer.index))
+    let value = answers.catalog_node(found);
+    Ok(answer.map(|_| value))
 }
 
 fn with_services(answers: &mut Answers, (node, services): &NodeWithServices) -> (Node, Vec<NodeService>) {
@@ -145,7 +146,7 @@ fn texts(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
     map.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-async fn nodes(client: &Client, query: NodesQuery, from: Cursor) -> Result<(Value, u64), Error> {
+async fn nodes(client: &Client, query: NodesQuery, from: Cursor) -> Result<Answer<Value>, Error> {
     let near = query.near.is_some();
     let read = Read { near: query.near, ..read(query.datacenter, from) };
     let answer = client.catalog_nodes(&read).await?;
@@ -154,16 +155,16 @@ async fn nodes(client: &Client, query: NodesQuery, from: Cursor) -> Result<(Valu
     for node in &answer.value {
         list.push(node_of(&mut answers, node));
     }
-    Ok((answers.nodes(list, near), answer.index))
+    Ok(answer.map(|_| answers.nodes(list, near)))
 }
 
 /// The catalog holds no query for these, so the wait is ours.
-async fn datacenters(client: &Client, query: DatacentersQuery, from: Cursor) -> Result<(Value, u64), Error> {
+async fn datacenters(client: &Client, query: DatacentersQuery, from: Cursor) -> Result<Answer<Value>, Error> {
     if from.index().is_some() {
         tokio::time::sleep(DATACENTERS_PACE).await;
     }
     let answer = client.catalog_datacenters().await?;
-    let mut names = answer.value;
+    let mut names = answer.value.clone();
     if query.only_reachable {
         let mut reachable = Vec::new();
         for name in names {
@@ -174,17 +175,17 @@ async fn datacenters(client: &Client, query: DatacentersQuery, from: Cursor) -> 
         }
         names = reachable;
     }
-    Ok((Answers::datacenters(names), answer.index))
+    Ok(answer.map(|_| Answers::datacenters(names)))
 }
 
-async fn tree(client: &Client, query: TreeQuery, from: Cursor) -> Result<(Value, u64), Error> {
+async fn tree(client: &Client, query: TreeQuery, from: Cursor) -> Result<Answer<Value>, Error> {
     let answer = client.kv_recurse(&query.prefix, &read(query.datacenter, from)).await?;
     let mut answers = Answers::new();
     let mut pairs = Vec::with_capacity(answer.value.len());
-    for pair in answer.value {
-        pairs.push(pair_of(&mut answers, &pair));
+    for pair in &answer.value {
+        pairs.push(pair_of(&mut answers, pair));
     }
-    Ok((answers.pairs(&query.prefix, pairs), answer.index))
+    Ok(answer.map(|_| answers.pairs(&query.prefix, pairs)))
 }
 
 fn pair_of(answers: &mut Answers, pair: &KvPair) -> KeyPair {

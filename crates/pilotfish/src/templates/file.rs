@@ -12,7 +12,7 @@ use std::{
 
 use pilotfish_template::catalog::Answers;
 
-use super::follow::{Found, Told};
+use super::follow::{Answer, Found, Told};
 
 /// The time between two looks; consul-template's.
 const PACE: Duration = Duration::from_secs(2);
@@ -50,7 +50,8 @@ pub(super) async fn follow(path: &str, told: Told) {
         let look = look.unwrap_or_else(|error| Look { stamp: None, news: Some(Err(error.to_string())) });
         stamp = look.stamp;
         if let Some(news) = look.news.filter(|news| last.as_ref() != Some(news)) {
-            let found = news.as_ref().map(|text| Found { value: Answers::file(text), restarted: false });
+            let answer = |text: &String| Answer { value: Answers::file(text), endpoint: None };
+            let found = news.as_ref().map(|text| Found { value: answer(text), restarted: false });
             told.tell(found.map_err(String::clone)).await;
             last = Some(news);
         }

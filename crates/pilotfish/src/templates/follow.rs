@@ -1,9 +1,10 @@
 //! Follows one question of templates, and tells the loop each answer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use pilotfish_consul::{Client, Cursor, Error};
+use pilotfish_consul::{Client, Cursor, Endpoint, Error};
 use pilotfish_template::{Query, Value};
+use tokio::sync::Notify;
 
 use super::{facts, file};
 use crate::supervise::{self, Inquiry, Message, Sender};
@@ -24,7 +25,16 @@ pub(crate) struct Told {
 }
 
 /// What came of asking once.
-pub(crate) type Found = supervise::Found<Value>;
+pub(crate) type Found = supervise::Found<Answer>;
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// As a template sees it.
+    pub(crate) value: Value,
+    /// The agent that gave it; none gives what is in a file.
+    pub(crate) endpoint: Option<Endpoint>,
+}
 
 impl Told {
     /// Passes on what was found; `Err` says why there is no answer.
@@ -40,13 +50,16 @@ struct Asked {
     client: Client,
     query: Query,
     told: Told,
+    /// Tells that the agent that was asked may hang.
+    again: Arc<Notify>,
 }
 
 impl Inquiry for Asked {
-    type Value = Value;
+    type Value = Answer;
 
-    async fn ask(&self, from: Cursor) -> Result<(Value, u64), Error> {
-        facts::ask(&self.client, &self.query, from).await
+    async fn ask(&self, from: Cursor) -> Result<(Answer, u64), Error> {
+        let answer = facts::ask(&self.client, &self.query, from).await?;
+        Ok((Answer { value: answer.value, endpoint: Some(answer.endpoint) }, answer.index))
     }
 
     async fn tell(&self, found: Result<Found, String>) {
@@ -54,19 +67,19 @@ impl Inquiry for Asked {
     }
 
     async fn again(&self) {
-        std::future::pending().await
+        self.again.notified().await;
     }
 }
 
 /// Sends every answer to the loop, until it is aborted. Without a catalog (`None`) only what needs none has answers.
-pub(crate) async fn follow(client: Option<Client>, query: Query, told: Told) {
+pub(crate) async fn follow(client: Option<Client>, query: Query, told: Told, again: Arc<Notify>) {
     if query.source == "file" {
         return file::follow(&query.name, told).await;
     }
     match client {
         Some(client) => {
             let client = client.with_deadline(PATIENCE);
-            supervise::follow(Asked { client, query, told }).await;
+            supervise::follow(Asked { client, query, told, again }).await;
         }
         None => told.tell(Err("the config names no catalog (key consul)".to_owned())).await,
     }

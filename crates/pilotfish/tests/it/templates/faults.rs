@@ -1,11 +1,13 @@
 //! Never a blank or half file, whatever the catalog does: failure-modes.md F-C3, F-G1 and F-G2.
 
-use pilotfish_testing::{Consul, FaultyServer, Reply, wait_until};
+use std::time::Instant;
+
+use pilotfish_testing::{Consul, ConsulCluster, FaultyServer, Reply, wait_until};
 use serde_json::json;
 
 use super::{listing, rendered, runs, state, wait_for_text};
 use crate::catalog::view::{register, wait_for_passing};
-use crate::catalog::{service, stage};
+use crate::catalog::{app, service, stage, stage_of};
 use crate::stage::Pilot;
 
 /// One healthy instance, as Consul 1.8.7 shows it.
@@ -96,6 +98,45 @@ fn a_consul_that_is_killed_and_comes_back_empty_is_no_change() {
     register(&consul, "provided", "more", 4001, &[]);
     pilot.wait_for("the next change", || (runs(&pilot) == 1).then_some(()));
     drop(provider);
+}
+
+/// An agent that hangs holds a query like one without news: nobody waits a minute for the end of that.
+#[test]
+fn an_agent_that_hangs_is_asked_whether_it_lives() {
+    let (server, pilot) = faulty(vec![Reply::Hole]);
+    let seen = server.wait_for_requests(4);
+    let lines: Vec<&str> = seen.iter().map(|request| request.line.as_str()).collect();
+    assert_eq!(lines[0], "GET /v1/health/service/db?passing");
+    assert_eq!(lines[1], "GET /v1/health/service/db?passing&index=10&wait=60000ms");
+    assert_eq!(lines[2], "GET /v1/status/leader");
+    assert_eq!(lines[3], "GET /v1/health/service/db?passing", "it is not waited for news any more");
+    assert_eq!((pilot.read("out/file").as_str(), runs(&pilot)), (RENDERED, 0), "{}", pilot.story());
+}
+
+/// No heartbeat tells that the server hangs.
+#[test]
+fn a_template_whose_server_hangs_moves_to_another() {
+    let cluster = ConsulCluster::start();
+    let leader = cluster.leader();
+    let (hung, survivor) = (&cluster.servers[(leader + 1) % 3], &cluster.servers[leader]);
+    register(survivor, "moved", "moved-1", 81, &[]);
+    let config = json!({
+        "consul": [hung.http().to_string(), survivor.http().to_string()],
+        "jobs": [app()],
+        "templates": [{ "source": "@DIR@/source", "destination": "@DIR@/out/file", "command": "react" }],
+    });
+    let mut stage = stage_of(config);
+    let pilot = stage.file("source", &listing("moved")).script("react", "echo >> @DIR@/ran").start();
+    wait_for_text(&pilot, "192.0.2.1:81\nend\n");
+    hung.pause();
+    register(survivor, "moved", "moved-2", 82, &[]);
+    let begun = Instant::now();
+    wait_for_text(&pilot, "192.0.2.1:81\n192.0.2.1:82\nend\n");
+    println!("the file has a change {:?} after it, its server having hung before", begun.elapsed());
+    // The new server is followed like the old one.
+    register(survivor, "moved", "moved-3", 83, &[]);
+    wait_for_text(&pilot, "192.0.2.1:81\n192.0.2.1:82\n192.0.2.1:83\nend\n");
+    assert!(pilot.status()["facts"][0]["failing"].is_null());
 }
 
 /// Consul dies between two questions of one template: the answers it has are not enough for a file.
