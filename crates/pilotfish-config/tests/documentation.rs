@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{load_with, surroundings};
-use pilotfish_config::{Surroundings, schema};
+use common::{source, surroundings};
+use pilotfish_config::{Surroundings, load, schema};
 use serde_json::Value;
 
 /// Keys by section: of the reference, and of the table that the loader reads with.
@@ -100,8 +100,9 @@ fn the_reference_names_every_key_and_no_other() {
 /// Surroundings in which examples need not care for what is set.
 fn example_surroundings() -> Surroundings {
     let mut surroundings = surroundings();
-    for (name, value) in [("CONSUL", "consul:8500"), ("WORKSHOP", "/workshop")] {
-        surroundings.env.insert(name.into(), value.into());
+    let workshop = repository().join("examples/workshop").display().to_string();
+    for (name, value) in [("CONSUL", "consul:8500".to_owned()), ("WORKSHOP", workshop)] {
+        surroundings.env.insert(name.into(), value);
     }
     surroundings
 }
@@ -112,7 +113,8 @@ fn check_example(name: &str, text: &str) {
     if !text.contains("main: true") {
         surroundings.command = Some(vec!["app".into()]);
     }
-    let loaded = load_with(text, &surroundings).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+    let file = |path: &str| fs::read_to_string(path).or_else(|_| source(path));
+    let loaded = load(text, "test.json5", &surroundings, &file).unwrap_or_else(|errors| panic!("{name}: {errors}"));
     assert_eq!(loaded.warnings, [], "{name}");
 }
 

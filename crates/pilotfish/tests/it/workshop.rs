@@ -20,6 +20,8 @@ const SERVICES: [&str; 2] = ["sales", "customers"];
 
 /// What the load asks for: both services, with and without what they ask of each other, and the page.
 const PATHS: &[&str] = &["/sales/", "/customers/", "/sales/data", "/customers/data", "/"];
+/// Answers in a row that show that nginx has settled.
+const ANSWERS: usize = 20;
 /// Requests at the same time.
 const THREADS: usize = 4;
 
@@ -136,6 +138,16 @@ impl Workshop {
         let url = format!("http://{}{path}", self.address);
         let output = self.nginx.inside(&["curl", "-s", "--fail", "--max-time", "20", &url]);
         serde_json::from_slice(&output.stdout).ok()
+    }
+
+    /// Waits until nginx passes everything on. Workers of the configuration before take some more connections after its reload, so one answer
+    /// says nothing: it takes a row of them.
+    fn wait_for_answers(&self) {
+        self.nginx.wait_for("nginx to pass requests on", || {
+            (0..ANSWERS)
+                .all(|_| SERVICES.iter().all(|service| self.ask(&format!("/{service}/")).is_some()))
+                .then_some(())
+        });
     }
 
     /// Nothing has failed, and not because nginx tried again elsewhere: it has met no instance that did not answer.

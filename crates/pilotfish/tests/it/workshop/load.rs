@@ -7,7 +7,7 @@ use super::{PATHS, THREADS, Vocabulary, Workshop};
 #[test]
 fn no_request_fails_while_instances_come_and_go() {
     let mut workshop = Workshop::start(Vocabulary::V3);
-    workshop.nginx.wait_for("nginx to pass requests on", || workshop.ask("/sales/").and(workshop.ask("/customers/")));
+    workshop.wait_for_answers();
     let load = Load::start(workshop.address, PATHS, THREADS);
     for count in [4, 2, 3, 1, 2] {
         workshop.scale(count);

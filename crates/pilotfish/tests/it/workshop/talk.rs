@@ -24,6 +24,7 @@ fn slides_38_47_55_and_57_the_talks_configs_follow_every_change() {
     let mut workshop = Workshop::start(Vocabulary::V2);
     let master = workshop.nginx.pid_of("nginx-2");
     wait_for_merged(&workshop);
+    workshop.wait_for_answers();
     let load = Load::start(workshop.address, PATHS, THREADS);
     workshop.scale(4);
     wait_for_merged(&workshop);
