@@ -15,9 +15,44 @@ use crate::{Certificates, http};
 /// How often a start is tried again with other ports, because another process may have taken one of them.
 const START_ATTEMPTS: usize = 5;
 
+/// What serves the catalog.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// What `PILOTFISH_TEST_CATALOG` names: `consul` (also when it is not set) or `embedded`.
+    #[default]
+    AsAsked,
+    /// A real Consul, whatever was asked for.
+    Consul(OnlyConsul),
+    /// `pilotfish catalog`.
+    Embedded,
+}
+
+/// Why a test is about a real Consul and not about any catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnlyConsul {
+    /// The embedded catalog is one server, never several that elect a leader.
+    Cluster,
+    /// The embedded catalog serves loopback in plain text.
+    Tls,
+    /// The embedded catalog has one token and no rules.
+    Acl,
+    /// The embedded catalog listens on TCP only.
+    UnixSocket,
+    /// The embedded catalog keeps nothing over a restart.
+    Restart,
+    /// The embedded catalog wants a token from whoever reaches it from another host.
+    OtherHost,
+    /// The test sets one of Consul's own options.
+    OwnOption,
+    /// The test compares others with it.
+    Judge,
+}
+
 /// What a Consul is started with. The default is one `-dev` server on 127.0.0.1.
 #[derive(Default)]
 pub struct ConsulOptions {
+    /// What serves the catalog.
+    pub kind: Kind,
     /// Name of the node; `test` and the HTTP port by default.
     pub node: Option<String>,
     /// Address to listen on.
@@ -28,6 +63,8 @@ pub struct ConsulOptions {
     pub tls: Option<Certificates>,
     /// Deny everything without this master token.
     pub master_token: Option<String>,
+    /// A server that is no `-dev` one: alone as well, but it keeps its data, and answers in compact JSON.
+    pub production: bool,
     /// More configuration, as Consul's JSON without the outer braces.
     pub extra: Option<String>,
 }
@@ -67,6 +104,70 @@ fn binary() -> PathBuf {
     found.expect(
         "no consul found: run the tests with `cargo xtask test`, or set PILOTFISH_TEST_CONSUL to a consul binary",
     )
+}
+
+/// The binary with the embedded catalog: `PILOTFISH_TEST_PILOTFISH`, or the one that cargo built beside the test.
+///
+/// # Panics
+/// When there is neither.
+fn embedded_binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("PILOTFISH_TEST_PILOTFISH") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let beside = test.ancestors().skip(1).take(2).map(|directory| directory.join("pilotfish"));
+    beside
+        .into_iter()
+        .find(|file| file.is_file())
+        .expect("no pilotfish found: run the tests with `cargo xtask test`, or `cargo build --package pilotfish` first")
+}
+
+impl ConsulOptions {
+    /// Why these options need a real Consul, if they do.
+    fn needs_consul(&self, peers: Option<&Peers>) -> Option<OnlyConsul> {
+        match self.kind {
+            Kind::Consul(reason) => Some(reason),
+            Kind::Embedded | Kind::AsAsked if peers.is_some() => Some(OnlyConsul::Cluster),
+            Kind::Embedded | Kind::AsAsked if self.tls.is_some() => Some(OnlyConsul::Tls),
+            Kind::Embedded | Kind::AsAsked if self.master_token.is_some() => Some(OnlyConsul::Acl),
+            Kind::Embedded | Kind::AsAsked if self.unix_socket => Some(OnlyConsul::UnixSocket),
+            Kind::Embedded | Kind::AsAsked if self.extra.is_some() => Some(OnlyConsul::OwnOption),
+            Kind::Embedded | Kind::AsAsked if self.ip.is_some_and(|ip| !ip.is_loopback()) => {
+                Some(OnlyConsul::OtherHost)
+            }
+            Kind::Embedded | Kind::AsAsked => None,
+        }
+    }
+
+    fn is_embedded(&self, peers: Option<&Peers>) -> bool {
+        let needs_consul = self.needs_consul(peers);
+        match self.kind {
+            Kind::Consul(_) => false,
+            Kind::Embedded => {
+                assert!(needs_consul.is_none(), "the embedded catalog cannot be started so: {needs_consul:?}");
+                true
+            }
+            Kind::AsAsked => {
+                let asked = embedded_is_asked_for();
+                if let Some(reason) = needs_consul.filter(|_| asked) {
+                    eprintln!("a real Consul serves this test, because of {reason:?}");
+                }
+                asked && needs_consul.is_none()
+            }
+        }
+    }
+}
+
+/// Whether `PILOTFISH_TEST_CATALOG` asks for the embedded catalog where a real Consul is not needed.
+///
+/// # Panics
+/// When the variable names something else.
+pub fn embedded_is_asked_for() -> bool {
+    match std::env::var("PILOTFISH_TEST_CATALOG").as_deref() {
+        Err(_) | Ok("consul") => false,
+        Ok("embedded") => true,
+        Ok(other) => panic!("PILOTFISH_TEST_CATALOG is `{other}`, and neither `consul` nor `embedded`"),
+    }
 }
 
 impl Consul {
@@ -119,15 +220,31 @@ impl Consul {
         let directory = self.directory.path();
         let data = directory.join("data");
         std::fs::create_dir_all(&data).expect("a directory can be made");
-        std::fs::write(directory.join("config.json"), self.config()).expect("a file can be written");
         let log = File::create(self.log_file()).expect("a file can be made");
-        let mut command = Command::new(binary());
-        command.arg("agent").arg("-config-file").arg(directory.join("config.json")).arg("-data-dir").arg(&data);
-        if self.peers.is_none() {
-            command.arg("-dev");
-        }
+        let mut command = if self.is_embedded() { self.embedded_command() } else { self.command(&data) };
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor can be copied")).stderr(log);
         self.child = Some(command.spawn().expect("consul can be executed"));
+    }
+
+    fn is_embedded(&self) -> bool {
+        self.options.is_embedded(self.peers.as_ref())
+    }
+
+    fn embedded_command(&self) -> Command {
+        let mut command = Command::new(embedded_binary());
+        command.arg("catalog").arg(format!("--listen={}", self.http())).arg(format!("--node={}", self.node()));
+        command
+    }
+
+    fn command(&self, data: &Path) -> Command {
+        let file = self.directory.path().join("config.json");
+        std::fs::write(&file, self.config()).expect("a file can be written");
+        let mut command = Command::new(binary());
+        command.arg("agent").arg("-config-file").arg(file).arg("-data-dir").arg(data);
+        if self.peers.is_none() && !self.options.production {
+            command.arg("-dev");
+        }
+        command
     }
 
     fn config(&self) -> String {
@@ -166,6 +283,9 @@ impl Consul {
                 peers.expect,
                 join.join(", "),
             );
+        }
+        if self.options.production {
+            config += r#", "server": true, "bootstrap_expect": 1"#;
         }
         if let Some(extra) = &self.options.extra {
             config += &format!(", {extra}");
@@ -277,7 +397,7 @@ impl Consul {
     }
 
     /// Kills it if it runs, and starts it on the same ports with its data: what was registered with the agent is there again.
-    /// (KV and sessions of a `-dev` server are gone, as it keeps them in memory.)
+    /// (KV and sessions of a `-dev` server are gone, as it keeps them in memory; so is everything of the embedded catalog.)
     ///
     /// # Panics
     /// When it does not come up.

@@ -16,7 +16,7 @@ mod wait;
 pub use catalog_load::{CatalogLoad, CatalogLoadReport};
 pub use certificates::Certificates;
 pub use cluster::ConsulCluster;
-pub use consul::{Consul, ConsulOptions};
+pub use consul::{Consul, ConsulOptions, Kind, OnlyConsul, embedded_is_asked_for};
 pub use faulty::{FaultyServer, Reply, Request};
 pub use ports::free_port;
 pub use proxy::{Mode, Proxy};

@@ -8,7 +8,7 @@ use pilotfish_consul::{
     HealthQuery, HealthState, KvWrite, Leader, MemberStatus, NewSession, Read, TRANSACTION_OPERATIONS, TxnOperation,
     TxnOutcome,
 };
-use pilotfish_testing::{Consul, ConsulOptions, wait_until};
+use pilotfish_testing::{Consul, ConsulOptions, Kind, OnlyConsul, wait_until};
 
 use crate::{client, run, service};
 
@@ -270,7 +270,8 @@ fn over_a_unix_socket() {
 
 #[test]
 fn a_service_that_consul_has_lost_is_registered_again() {
-    let mut consul = Consul::start();
+    let kind = Kind::Consul(OnlyConsul::Restart);
+    let mut consul = Consul::start_with(ConsulOptions { kind, ..ConsulOptions::default() });
     run(async {
         let client = client(consul.http());
         client.agent_register(&service("web-1")).await.unwrap();

@@ -16,7 +16,11 @@ const ADDRESS: &str = "192.168.100.2";
 
 /// The config is where the slides have it, and so says the environment.
 fn world(config: &str) -> Stage {
-    let consul = std::env::var("PILOTFISH_TEST_CONSUL").unwrap_or_else(|_| "consul".to_owned());
+    let consul = if pilotfish_testing::embedded_is_asked_for() {
+        "@DIR@/stand-in/consul".to_owned()
+    } else {
+        std::env::var("PILOTFISH_TEST_CONSUL").unwrap_or_else(|_| "consul".to_owned())
+    };
     let mut stage = Stage::new();
     stage
         .file("etc/hosts", "127.0.0.1 localhost consul\n")
@@ -28,6 +32,7 @@ fn world(config: &str) -> Stage {
         .prologue("ip link set lo up")
         .prologue("ip link add eth0 type dummy 2> /dev/null || ip link add eth0 type veth peer name other")
         .prologue(&format!("ip address add {ADDRESS}/24 dev eth0 && ip link set eth0 up"))
+        .prologue("mkdir @DIR@/stand-in && ln -s ../bin/pilotfish @DIR@/stand-in/consul")
         .prologue(&format!("{consul} agent -dev -bind 127.0.0.1 -node talk -log-level err > @DIR@/consul.log 2>&1 &"))
         .variable("CONTAINERPILOT", "file:///etc/containerpilot.json")
         .program("containerpilot");
