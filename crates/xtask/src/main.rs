@@ -111,7 +111,10 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Verify => verify::verify(),
         Command::Tidy => tidy::tidy(),
-        Command::Setup => setup::setup().map(|tools| setup::report(&tools)),
+        Command::Setup => setup::setup().and_then(|tools| {
+            setup::report(&tools, &setup::clients()?);
+            Ok(())
+        }),
         Command::Test { no_verify, filters } => test::test(&test::Options { filters, no_verify }),
         Command::Dist => dist::dist().map(drop),
         Command::Demo { keep, seconds, pilotfish } => demo::demo(demo::Options::new(keep, seconds, pilotfish)),

@@ -3,6 +3,7 @@
 mod catalog;
 mod catalog_load;
 mod checks;
+mod conformance;
 mod reloads;
 
 use std::path::PathBuf;
@@ -56,6 +57,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "catalog-load",
         about: "the embedded catalog with 10,000 watchers and 1,000 heartbeats each 3 s, on one core: no wake-up is lost or late",
         run: catalog_load::load,
+    },
+    Scenario {
+        name: "catalog-conformance",
+        about: "random histories on the embedded catalog and a real Consul, whose answers must be the same; removal of critical services",
+        run: conformance::histories,
     },
 ];
 

@@ -1,15 +1,23 @@
 //! `cargo xtask test`: what CI runs. Source first, then every test of the workspace against real servers.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 use rustix::process::geteuid;
 
 use crate::phases::Phases;
-use crate::setup::Tools;
+use crate::setup::{Clients, Tools};
 use crate::{setup, verify, workspace};
 
 /// Threads per test binary. The integration tests each run a Consul and a supervisor: more at once than this, and a small machine
 /// spends its time switching between them while their deadlines run.
 const TEST_THREADS: usize = 8;
+
+/// Tests whose outcome may depend on who serves the catalog, and which so run once more on ours. What they leave out needs a
+/// real Consul (`OnlyConsul` of `pilotfish-testing` says why), or speaks to none.
+const ON_BOTH_CATALOGS: &[&str] =
+    &["calls::", "catalog::", "live::", "slides::", "talk::", "telemetry::", "template", "watching::"];
+const ONLY_ON_CONSUL: &[&str] = &["cluster::", "security::", "over_a_unix_socket"];
 
 /// What `cargo xtask test` was asked for.
 pub(crate) struct Options {
@@ -23,34 +31,57 @@ pub(crate) struct Options {
 pub(crate) fn test(options: &Options) -> Result<()> {
     let mut phases = Phases::new("test");
     phases.run("namespaces", check_namespaces)?;
-    let tools = phases.run("setup", setup::setup)?;
+    let (tools, clients) = phases.run("setup", || Ok((setup::setup()?, setup::clients()?)))?;
     if !options.no_verify {
         verify::in_phases(&mut phases)?;
     }
     phases.run("build", || workspace::run(workspace::cargo().args(["build", "--workspace", "--all-targets"])))?;
-    phases.run("tests", || run_tests(&tools, &options.filters))?;
+    phases.run("tests", || run_tests(&tools, &clients, &options.filters))?;
+    phases.run("tests on the embedded catalog", || run_tests_on_the_embedded_catalog(&tools, &options.filters))?;
     phases.finish();
     Ok(())
 }
 
-fn run_tests(tools: &Tools, filters: &[String]) -> Result<()> {
-    let mut cargo = workspace::cargo();
-    // A failure in one crate must not hide those in the others.
-    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+fn run_tests(tools: &Tools, clients: &Clients, filters: &[String]) -> Result<()> {
+    let mut cargo = cargo_test(tools);
+    cargo.arg("--workspace");
     if !filters.is_empty() {
         // Documentation tests know no names worth filtering by.
         cargo.arg("--all-targets");
     }
+    cargo.env("PILOTFISH_TEST_PY_CONSUL", &clients.python);
+    cargo.env("PILOTFISH_TEST_NODE_CONSUL", &clients.node);
     cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}")).args(filters);
+    workspace::run(&mut cargo)
+}
+
+fn run_tests_on_the_embedded_catalog(tools: &Tools, filters: &[String]) -> Result<()> {
+    let mut cargo = cargo_test(tools);
+    cargo.args(["--package", "pilotfish-consul", "--package", "pilotfish", "--test", "it"]);
+    cargo.env("PILOTFISH_TEST_CATALOG", "embedded");
+    cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}"));
+    cargo.args(ONLY_ON_CONSUL.iter().flat_map(|name| ["--skip", name]));
+    if filters.is_empty() {
+        cargo.args(ON_BOTH_CATALOGS)
+    } else {
+        cargo.args(filters)
+    };
+    workspace::run(&mut cargo)
+}
+
+fn cargo_test(tools: &Tools) -> Command {
+    let mut cargo = workspace::cargo();
+    // A failure in one crate must not hide those in the others.
+    cargo.args(["test", "--no-fail-fast"]);
     cargo.env("PILOTFISH_TEST_CONSUL", &tools.consul);
     cargo.env("PILOTFISH_TEST_PROMTOOL", &tools.promtool);
     cargo.env("PATH", workspace::path_with_root_programs());
-    workspace::run(&mut cargo)
+    cargo
 }
 
 /// The integration tests give each supervisor its own PID and network namespace. Say early if that cannot work here.
 fn check_namespaces() -> Result<()> {
-    let mut unshare = std::process::Command::new("unshare");
+    let mut unshare = Command::new("unshare");
     unshare.args(["--pid", "--net", "--fork", "--mount-proc"]);
     if !geteuid().is_root() {
         unshare.args(["--user", "--map-root-user"]);

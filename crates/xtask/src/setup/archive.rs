@@ -122,10 +122,14 @@ fn downloaded(package: &str, scratch: &Path) -> Result<PathBuf> {
 }
 
 /// A directory beside its final place (so that a rename is possible), removed when dropped.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(parent: &Path) -> Result<Self> {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn new(parent: &Path) -> Result<Self> {
         let path = parent.join(format!("fetch-{}", std::process::id()));
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))

@@ -2,9 +2,11 @@
 //! and when nothing is missing it takes milliseconds.
 //!
 //! Two sources, in this order: programs on PATH; packages of the Debian mirror that this machine's apt is set up with. Servers
-//! that run unpacked (Consul, promtool) go into the target directory; the rest is installed.
+//! that run unpacked (Consul, promtool) go into the target directory; the rest is installed. Libraries of other languages come
+//! from pip and npm as they are set up on this machine, into the target directory too.
 
 mod archive;
+mod clients;
 mod packages;
 
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub(crate) use archive::Archived;
+pub(crate) use clients::{Clients, clients};
 
 /// The programs that tests and demo are given by path.
 pub(crate) struct Tools {
@@ -34,9 +37,10 @@ pub(crate) fn inits() -> Result<Vec<(&'static str, PathBuf)>> {
 }
 
 /// Prints where everything is, for `cargo xtask setup` itself.
-pub(crate) fn report(tools: &Tools) {
+pub(crate) fn report(tools: &Tools, clients: &Clients) {
     println!("consul:   {}", tools.consul.display());
     println!("promtool: {}", tools.promtool.display());
+    println!("clients:  {}, {}", clients.python.display(), clients.node.display());
     for (program, path) in packages::present() {
         println!("{:<9} {}", format!("{program}:"), path.display());
     }

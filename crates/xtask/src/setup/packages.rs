@@ -9,9 +9,12 @@ use rustix::process::geteuid;
 use crate::workspace::find_program;
 
 /// A program, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("nginx", "nginx"),
     ("node", "nodejs"),
+    ("npm", "npm"),
+    ("python3", "python3"),
+    ("pip3", "python3-pip"),
     ("curl", "curl"),
     ("ip", "iproute2"),
     ("iptables", "iptables"),
