@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use pilotfish_testing::{PATIENCE, wait_until};
+use pilotfish_testing::PATIENCE;
 use serde_json::Value;
 
 use crate::script::{Action, Body, Condition, Save, Script, Source, Step};
 use crate::wire::{Answer, Connection, Request};
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A server that scripts run against.
 #[derive(Debug, Clone)]
@@ -32,7 +35,14 @@ struct Run<'a> {
     main: Connection,
     variables: BTreeMap<String, String>,
     bytes: BTreeMap<String, Vec<u8>>,
-    begun: BTreeMap<String, (Request, Receiver<std::io::Result<Answer>>)>,
+    begun: BTreeMap<String, Begun>,
+}
+
+/// A request on a connection of its own.
+struct Begun {
+    request: Request,
+    thread: JoinHandle<std::io::Result<Answer>>,
+    patience: Duration,
 }
 
 /// Runs the steps in order. An error says which step could not be carried out at all.
@@ -65,10 +75,13 @@ impl Run<'_> {
                 return Ok(None);
             }
             Action::Collect(name) => {
-                let (request, answer) = self.begun.remove(name).ok_or("nothing was begun there")?;
-                let patience = PATIENCE + wait(&request.target).unwrap_or_default();
-                let answer = answer.recv_timeout(patience).map_err(|_| format!("no answer within {patience:?}"))?;
-                (request, answer.map_err(|error| error.to_string())?)
+                let begun = self.begun.remove(name).ok_or("nothing was begun there")?;
+                wait_up_to(begun.patience, || begun.thread.is_finished());
+                if !begun.thread.is_finished() {
+                    return Err(format!("no answer within {:?}", begun.patience));
+                }
+                let answer = begun.thread.join().map_err(|_| "the request panicked")?;
+                (begun.request, answer.map_err(|error| error.to_string())?)
             }
             Action::Ask => {
                 let request = self.request(step)?;
@@ -88,10 +101,10 @@ impl Run<'_> {
 
     fn begin(&mut self, name: &str, step: &Step) -> Result<(), String> {
         let request = self.request(step)?;
-        let (sender, receiver) = channel();
         let (mut connection, sent) = (Connection::new(self.server.http), request.clone());
-        std::thread::spawn(move || sender.send(connection.exchange(&sent)));
-        self.begun.insert(name.to_owned(), (request, receiver));
+        let thread = std::thread::spawn(move || connection.exchange(&sent));
+        let patience = PATIENCE + wait(&request.target).unwrap_or_default();
+        self.begun.insert(name.to_owned(), Begun { request, thread, patience });
         Ok(())
     }
 
@@ -100,20 +113,22 @@ impl Run<'_> {
         if conditions.is_empty() {
             return ask();
         }
-        let (mut last, start) = (ask()?, std::time::Instant::now());
+        let mut last = ask()?;
+        let begun = &self.begun;
         let holds = |answer: &Answer| {
             conditions.iter().all(|condition| match condition {
                 Condition::Status(status) => answer.status == *status,
                 Condition::Has(text) => answer.text().contains(text),
                 Condition::Lacks(text) => !answer.text().contains(text),
+                Condition::Answered(name) => begun.get(name).is_some_and(|begun| begun.thread.is_finished()),
             })
         };
-        wait_until("an answer as the script wants it", || {
-            if holds(&last) || start.elapsed() > PATIENCE * 3 / 4 {
-                return Some(());
+        wait_up_to(PATIENCE * 3 / 4, || {
+            let done = holds(&last);
+            if !done && let Ok(answer) = ask() {
+                last = answer;
             }
-            last = ask().ok()?;
-            None
+            done
         });
         if holds(&last) { Ok(last) } else { Err(format!("in vain; at last {} {}", last.status, last.text())) }
     }
@@ -169,6 +184,14 @@ fn text_at(body: &Value, pointer: &str) -> Option<String> {
         value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
             Some(value.to_string())
         }
+    }
+}
+
+/// Looks until something is so, and gives up after this time.
+fn wait_up_to(time: Duration, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while start.elapsed() < time && !is_so() {
+        std::thread::park_timeout(LOOK);
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) enum Condition {
     Status(u16),
     Has(String),
     Lacks(String),
+    /// What was begun there has its answer: who sent it first does not say who came first.
+    Answered(String),
 }
 
 /// Something of an answer that later requests use.
@@ -155,7 +157,7 @@ fn directive(step: &mut Step, line: &str) -> Result<(), String> {
         }
         "hex" => step.body = Body::Bytes(hex(rest).ok_or("no hexadecimal bytes")?),
         "send" => step.body = Body::Saved(rest.to_owned()),
-        "until" => step.until.push(condition(rest).ok_or("until status N, has TEXT or lacks TEXT")?),
+        "until" => step.until.push(condition(rest).ok_or("until status N, has TEXT, lacks TEXT or answered NAME")?),
         "save" => step.saves.push(save(rest).ok_or("save NAME header H, body /POINTER or bytes")?),
         "only" => step.compare.only = rest.split(' ').map(str::to_owned).collect(),
         "no-body" => step.compare.no_body = true,
@@ -178,6 +180,7 @@ fn condition(text: &str) -> Option<Condition> {
         "status" => Some(Condition::Status(rest.parse().ok()?)),
         "has" => Some(Condition::Has(rest.to_owned())),
         "lacks" => Some(Condition::Lacks(rest.to_owned())),
+        "answered" => Some(Condition::Answered(rest.to_owned())),
         _ => None,
     }
 }
