@@ -14,7 +14,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -120,10 +120,12 @@ impl Destination {
             Before::Different(before) => before,
         };
         let path = |name: &OsStr| self.path.with_file_name(name);
-        let mut staged = write_beside(&directory, name, path, text, wanted)?;
+        let mut staged = write_beside(&directory, name, path, wanted, |mut file| file.write_all(text))?;
         if let (Some(before), Some(old)) = (before, old) {
             let backup = joined(&[name, OsStr::new(".bak")]);
-            let kept = write_beside(&directory, &backup, path, &before, attributes_of(&old));
+            // However large it is, it is nothing that has to fit into memory.
+            let copy = |mut file: &File| io::copy(&mut &before, &mut file).map(drop);
+            let kept = write_beside(&directory, &backup, path, attributes_of(&old), copy);
             staged.backup = Some(Box::new(kept.context("cannot write the backup")?));
         }
         Ok(Some(staged))
@@ -192,13 +194,14 @@ impl Destination {
             Err(error) => bail!("cannot read it: {}", io::Error::from(error)),
         };
         let metadata = file.metadata().context("cannot look at it")?;
-        if metadata.len() != text.len() as u64 && !self.backup {
-            return Ok(Before::Different(None));
-        }
         let mut before = Vec::new();
-        (&file).read_to_end(&mut before).context("cannot read it")?;
-        if before != text {
-            return Ok(Before::Different(self.backup.then_some(before)));
+        if metadata.len() == text.len() as u64 {
+            let most = text.len() as u64 + 1;
+            (&file).take(most).read_to_end(&mut before).context("cannot read it")?;
+        }
+        if metadata.len() != text.len() as u64 || before != text {
+            (&file).rewind().context("cannot read it")?;
+            return Ok(Before::Different(self.backup.then_some(file)));
         }
         let has = Attributes { user: metadata.uid(), group: metadata.gid(), mode: metadata.mode() & 0o7777 };
         if has != wanted {
@@ -213,7 +216,7 @@ enum Before {
     /// The new text.
     Same,
     /// Another one, which is there if it is to be kept.
-    Different(Option<Vec<u8>>),
+    Different(Option<File>),
 }
 
 impl Staged {
@@ -299,8 +302,8 @@ fn write_beside(
     directory: &OwnedFd,
     name: &OsStr,
     path: impl Fn(&OsStr) -> PathBuf,
-    text: &[u8],
     attributes: Attributes,
+    write: impl FnOnce(&File) -> io::Result<()>,
 ) -> anyhow::Result<Staged> {
     let (temporary, file) = create_beside(directory, name)?;
     let shown = path(&temporary);
@@ -315,8 +318,7 @@ fn write_beside(
     };
     // Somebody who cleans up sees that this file is not abandoned. Where the file system knows no locks, nobody cleans up either.
     let _ = flock(&staged._file, FlockOperation::NonBlockingLockExclusive);
-    let written = staged._file.write_all(text);
-    written.with_context(|| format!("cannot write {}", staged.path.display()))?;
+    write(&staged._file).with_context(|| format!("cannot write {}", staged.path.display()))?;
     set_attributes(&staged._file, attributes)?;
     staged._file.sync_all().with_context(|| format!("cannot write {} to the disk", staged.path.display()))?;
     Ok(staged)
