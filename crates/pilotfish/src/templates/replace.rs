@@ -17,6 +17,7 @@ use std::{
     io::{self, Read as _, Seek as _, Write as _},
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, anyhow, bail};
@@ -61,7 +62,8 @@ pub(crate) struct Destination {
 /// A new text beside the file, ready to take its place. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    directory: OwnedFd,
+    /// Shared: a copy could fail for want of descriptors, when the file is there already.
+    directory: Arc<OwnedFd>,
     /// Holds the lock that says that somebody is still at it.
     _file: File,
     temporary: OsString,
@@ -143,14 +145,15 @@ impl Destination {
         Ok(removed)
     }
 
-    fn open_directory(&self) -> anyhow::Result<(OwnedFd, &OsStr)> {
+    fn open_directory(&self) -> anyhow::Result<(Arc<OwnedFd>, &OsStr)> {
         if self.create_directories
             && let Some(parent) = self.path.parent()
         {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make its directory {}", parent.display()))?;
         }
-        self.open_existing_directory()
+        let (directory, name) = self.open_existing_directory()?;
+        Ok((Arc::new(directory), name))
     }
 
     fn open_existing_directory(&self) -> anyhow::Result<(OwnedFd, &OsStr)> {
@@ -238,9 +241,11 @@ impl Staged {
         if let Some(backup) = self.backup.take() {
             backup.put_in_place().context("cannot keep a backup")?;
         }
+        // Its path was shown to the check. What that has put in its place is not ours to give everybody.
+        existing(&self.directory, &self.temporary).context("the new file was exchanged")?;
         renameat(&self.directory, &self.temporary, &self.directory, &self.name).map_err(io::Error::from)?;
         self.committed = true;
-        Ok(InPlace(self.directory.try_clone().context("cannot copy a descriptor")?))
+        Ok(InPlace(self.directory.clone()))
     }
 
     /// Removes it.
@@ -249,13 +254,13 @@ impl Staged {
 
 /// A new file that everybody sees, and a rename that may still be lost with the machine.
 #[derive(Debug)]
-pub(crate) struct InPlace(OwnedFd);
+pub(crate) struct InPlace(Arc<OwnedFd>);
 
 impl InPlace {
     /// Waits until the rename is on the disk. Nobody who reads the file has to wait for that: should it be lost with the machine, the old
     /// text is there, whole, and the next start renders again.
     pub(crate) fn sync(&self) {
-        let _ = fsync(&self.0);
+        let _ = fsync(&*self.0);
     }
 }
 
@@ -299,7 +304,7 @@ fn attributes_of(stat: &Stat) -> Attributes {
 
 /// A synced file of a random name beside `name`, which nobody else can have made or open.
 fn write_beside(
-    directory: &OwnedFd,
+    directory: &Arc<OwnedFd>,
     name: &OsStr,
     path: impl Fn(&OsStr) -> PathBuf,
     attributes: Attributes,
@@ -308,7 +313,7 @@ fn write_beside(
     let (temporary, file) = create_beside(directory, name)?;
     let shown = path(&temporary);
     let mut staged = Staged {
-        directory: directory.try_clone().context("cannot copy a descriptor")?,
+        directory: directory.clone(),
         _file: file,
         temporary,
         name: name.to_owned(),
