@@ -1,6 +1,7 @@
 //! What only the whole document shows: names that are given twice, references to nothing, jobs that can never start.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use pilotfish_supervisor::{Job, JobOccurrence, Occurrence, Output, Quantifier, Start, Watch};
 
@@ -52,11 +53,12 @@ fn one_writer(reader: &mut Reader, templates: &[TemplateDraft]) {
     let mut seen = BTreeMap::new();
     for draft in templates {
         let destination = draft.template.destination.as_str();
-        match seen.get(destination) {
+        // Compared as paths, for which `a//b` and `a/./b` are the same.
+        match seen.get(Path::new(destination)) {
             Some(first) if !destination.is_empty() => {
                 reader.problem(&draft.place, format!("the template of line {first} writes to {destination} already"))
             }
-            _ => drop(seen.insert(destination, draft.place.at.line)),
+            _ => drop(seen.insert(Path::new(destination), draft.place.at.line)),
         }
     }
 }

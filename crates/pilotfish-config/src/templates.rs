@@ -1,6 +1,7 @@
 //! Files that are rendered from what the catalog says, in both vocabularies, and the jobs that tell others of their changes.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use pilotfish_supervisor::{
@@ -64,7 +65,7 @@ fn read_template(
     }
     let name = name(reader, object, &destination, names);
     let (source, text) = text(reader, context, object, &name);
-    if source.as_ref().is_some_and(|source| *source == destination) {
+    if source.as_ref().is_some_and(|source| Path::new(source) == Path::new(&destination)) {
         reader.problem(&object.place_of("destination"), "it is the template's own source, which would be overwritten");
     }
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());

@@ -140,6 +140,10 @@ fn mistakes_are_errors_with_their_place_and_what_to_do() {
         ),
         (r#"contents: "a", destination: "/x" }, { contents: "b", destination: "/x""#, "writes to /x already"),
         (
+            r#"contents: "a", destination: "/x/y" }, { contents: "b", destination: "//x/./y""#,
+            "writes to //x/./y already",
+        ),
+        (
             r#"name: "t", contents: "a", destination: "/x" }, { name: "t", contents: "b", destination: "/y""#,
             "there is already a template `t`",
         ),

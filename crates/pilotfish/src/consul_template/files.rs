@@ -66,6 +66,10 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 fn text(file: &Path) -> Result<String, String> {
+    // It is read more than once, and a pipe could keep the supervisor waiting.
+    if fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err("it is no file".to_owned());
+    }
     let mut bytes = Vec::new();
     let opened = fs::File::open(file).map_err(|error| error.to_string())?;
     opened.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;

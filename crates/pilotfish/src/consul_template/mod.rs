@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 pub(crate) use refused::refused;
 pub(crate) use settings::{Given, Settings};
-pub(crate) use translation::{Signals, load, parse, pid_file, signals};
+pub(crate) use translation::{Signals, load, load_again, parse, pid_file, signals};
 
 /// A whole command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

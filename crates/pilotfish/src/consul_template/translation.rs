@@ -1,7 +1,13 @@
 //! What settings mean here: a config with templates, a job for each command that follows a change, and the child of `-exec` as the main
 //! application.
 
-use std::{collections::BTreeMap, fs, io::Read as _, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use pilotfish_config::{
     CatalogSettings, CatalogTls, Config, Control, Format, Level, Loaded, LogOutput, Logging, Scheme, Secret,
@@ -41,6 +47,20 @@ pub(crate) fn load(line: &TemplateLine, env: &BTreeMap<String, String>) -> anyho
     let warning =
         |(path, reason): &(String, &str)| pilotfish_config::Problem::nowhere(format!("{path} has no effect: {reason}"));
     Ok(Loaded { config, warnings: settings.idle.iter().map(warning).collect() })
+}
+
+/// The same while everything runs. A pipe could keep the supervisor waiting, and has been read already: what is left in it is nothing.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_again(line: &TemplateLine, env: &BTreeMap<String, String>) -> anyhow::Result<Loaded> {
+    let settings = settings(line).map_err(UsageError)?;
+    for source in settings.templates.iter().filter_map(|template| template.source.as_ref()) {
+        if fs::metadata(source).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+            return Err(UsageError(format!("cannot read template {source} again: it is no file")).into());
+        }
+    }
+    load(line, env)
 }
 
 /// Where the process id is written, if it is wanted.
@@ -109,8 +129,13 @@ fn translate(settings: &Settings, line: &TemplateLine, env: &BTreeMap<String, St
     };
     for template in &settings.templates {
         let translated = self::template(template, settings, line, child.as_ref())?;
-        if spec.templates.iter().any(|other| other.destination == translated.destination) && !line.dry {
+        // Compared as paths, for which `a//b` and `a/./b` are the same.
+        let path = Path::new(&translated.destination);
+        if spec.templates.iter().any(|other| Path::new(&other.destination) == path) && !line.dry {
             return Err(format!("two templates have the destination {}; give each its own", translated.destination));
+        }
+        if translated.source.as_ref().is_some_and(|source| Path::new(source) == path) && !line.dry {
+            return Err(format!("template {} would be overwritten: it is its own destination", path.display()));
         }
         if !line.dry && !template.exec.disabled && template.exec.command.is_some() {
             add_command(&mut spec.jobs, &translated.name, &template.exec, line.once, env);

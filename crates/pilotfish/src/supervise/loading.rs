@@ -52,6 +52,9 @@ impl Origin {
     /// # Errors
     /// A [`UsageError`] with everything that is wrong with it.
     pub(crate) fn load_again(&self, environment: &Environment) -> anyhow::Result<Loaded> {
+        if let Some(line) = &self.templates {
+            return consul_template::load_again(line, &variables(environment));
+        }
         if let Some(ConfigLocation::File(path)) = &self.config
             && fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
         {

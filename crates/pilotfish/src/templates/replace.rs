@@ -14,9 +14,10 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, anyhow, bail};
@@ -61,7 +62,8 @@ pub(crate) struct Destination {
 /// A new text beside the file, ready to take its place. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    directory: OwnedFd,
+    /// Shared: a copy could fail for want of descriptors, when the file is there already.
+    directory: Arc<OwnedFd>,
     /// Holds the lock that says that somebody is still at it.
     _file: File,
     temporary: OsString,
@@ -120,10 +122,12 @@ impl Destination {
             Before::Different(before) => before,
         };
         let path = |name: &OsStr| self.path.with_file_name(name);
-        let mut staged = write_beside(&directory, name, path, text, wanted)?;
+        let mut staged = write_beside(&directory, name, path, wanted, |mut file| file.write_all(text))?;
         if let (Some(before), Some(old)) = (before, old) {
             let backup = joined(&[name, OsStr::new(".bak")]);
-            let kept = write_beside(&directory, &backup, path, &before, attributes_of(&old));
+            // However large it is, it is nothing that has to fit into memory.
+            let copy = |mut file: &File| io::copy(&mut &before, &mut file).map(drop);
+            let kept = write_beside(&directory, &backup, path, attributes_of(&old), copy);
             staged.backup = Some(Box::new(kept.context("cannot write the backup")?));
         }
         Ok(Some(staged))
@@ -141,14 +145,15 @@ impl Destination {
         Ok(removed)
     }
 
-    fn open_directory(&self) -> anyhow::Result<(OwnedFd, &OsStr)> {
+    fn open_directory(&self) -> anyhow::Result<(Arc<OwnedFd>, &OsStr)> {
         if self.create_directories
             && let Some(parent) = self.path.parent()
         {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make its directory {}", parent.display()))?;
         }
-        self.open_existing_directory()
+        let (directory, name) = self.open_existing_directory()?;
+        Ok((Arc::new(directory), name))
     }
 
     fn open_existing_directory(&self) -> anyhow::Result<(OwnedFd, &OsStr)> {
@@ -192,13 +197,14 @@ impl Destination {
             Err(error) => bail!("cannot read it: {}", io::Error::from(error)),
         };
         let metadata = file.metadata().context("cannot look at it")?;
-        if metadata.len() != text.len() as u64 && !self.backup {
-            return Ok(Before::Different(None));
-        }
         let mut before = Vec::new();
-        (&file).read_to_end(&mut before).context("cannot read it")?;
-        if before != text {
-            return Ok(Before::Different(self.backup.then_some(before)));
+        if metadata.len() == text.len() as u64 {
+            let most = text.len() as u64 + 1;
+            (&file).take(most).read_to_end(&mut before).context("cannot read it")?;
+        }
+        if metadata.len() != text.len() as u64 || before != text {
+            (&file).rewind().context("cannot read it")?;
+            return Ok(Before::Different(self.backup.then_some(file)));
         }
         let has = Attributes { user: metadata.uid(), group: metadata.gid(), mode: metadata.mode() & 0o7777 };
         if has != wanted {
@@ -213,7 +219,7 @@ enum Before {
     /// The new text.
     Same,
     /// Another one, which is there if it is to be kept.
-    Different(Option<Vec<u8>>),
+    Different(Option<File>),
 }
 
 impl Staged {
@@ -235,9 +241,11 @@ impl Staged {
         if let Some(backup) = self.backup.take() {
             backup.put_in_place().context("cannot keep a backup")?;
         }
+        // Its path was shown to the check. What that has put in its place is not ours to give everybody.
+        existing(&self.directory, &self.temporary).context("the new file was exchanged")?;
         renameat(&self.directory, &self.temporary, &self.directory, &self.name).map_err(io::Error::from)?;
         self.committed = true;
-        Ok(InPlace(self.directory.try_clone().context("cannot copy a descriptor")?))
+        Ok(InPlace(self.directory.clone()))
     }
 
     /// Removes it.
@@ -246,13 +254,13 @@ impl Staged {
 
 /// A new file that everybody sees, and a rename that may still be lost with the machine.
 #[derive(Debug)]
-pub(crate) struct InPlace(OwnedFd);
+pub(crate) struct InPlace(Arc<OwnedFd>);
 
 impl InPlace {
     /// Waits until the rename is on the disk. Nobody who reads the file has to wait for that: should it be lost with the machine, the old
     /// text is there, whole, and the next start renders again.
     pub(crate) fn sync(&self) {
-        let _ = fsync(&self.0);
+        let _ = fsync(&*self.0);
     }
 }
 
@@ -296,16 +304,16 @@ fn attributes_of(stat: &Stat) -> Attributes {
 
 /// A synced file of a random name beside `name`, which nobody else can have made or open.
 fn write_beside(
-    directory: &OwnedFd,
+    directory: &Arc<OwnedFd>,
     name: &OsStr,
     path: impl Fn(&OsStr) -> PathBuf,
-    text: &[u8],
     attributes: Attributes,
+    write: impl FnOnce(&File) -> io::Result<()>,
 ) -> anyhow::Result<Staged> {
     let (temporary, file) = create_beside(directory, name)?;
     let shown = path(&temporary);
     let mut staged = Staged {
-        directory: directory.try_clone().context("cannot copy a descriptor")?,
+        directory: directory.clone(),
         _file: file,
         temporary,
         name: name.to_owned(),
@@ -315,8 +323,7 @@ fn write_beside(
     };
     // Somebody who cleans up sees that this file is not abandoned. Where the file system knows no locks, nobody cleans up either.
     let _ = flock(&staged._file, FlockOperation::NonBlockingLockExclusive);
-    let written = staged._file.write_all(text);
-    written.with_context(|| format!("cannot write {}", staged.path.display()))?;
+    write(&staged._file).with_context(|| format!("cannot write {}", staged.path.display()))?;
     set_attributes(&staged._file, attributes)?;
     staged._file.sync_all().with_context(|| format!("cannot write {} to the disk", staged.path.display()))?;
     Ok(staged)

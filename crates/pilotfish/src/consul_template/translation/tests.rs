@@ -133,6 +133,11 @@ fn what_cannot_be_translated_says_so() {
             vec![("template", format!("{path}:/x")), ("template", format!("{path}:/x"))],
             "two templates have the destination /x",
         ),
+        (
+            vec![("template", format!("{path}:/x/y")), ("template", format!("{path}:/x/.//y"))],
+            "two templates have the destination /x/.//y",
+        ),
+        (vec![("template", format!("{path}:/{path}"))], "would be overwritten"),
         (vec![("template", format!("{path}:/x")), ("consul.address", "a b".to_owned())], "not a host and a port"),
     ] {
         let given: Vec<_> = given.iter().map(|(path, text)| (*path, text.as_str())).collect();

@@ -199,6 +199,24 @@ fn a_backup_is_the_text_before_with_its_mode() {
 }
 
 #[test]
+fn what_a_check_has_put_in_the_place_of_the_new_file_is_not_taken() {
+    for exchange in [
+        |path: &Path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
+        |path: &Path| fs::create_dir(path).unwrap(),
+        |_: &Path| {},
+    ] {
+        let folder = Folder::new();
+        let path = folder.file("file", "old", 0o600);
+        let staged = stage(&at(&path), "new").unwrap().unwrap();
+        fs::remove_file(staged.path()).unwrap();
+        exchange(staged.path());
+        let refused = staged.commit().unwrap_err();
+        assert!(refused.contains("cannot replace"), "{refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    }
+}
+
+#[test]
 fn names_are_any_bytes_of_any_length() {
     let folder = Folder::new();
     let long = "x".repeat(255);

@@ -90,6 +90,21 @@ fn sighup_has_the_settings_read_again() {
     pilot.stop();
 }
 
+/// Nobody may ever write to it: the supervisor does not wait for that.
+#[test]
+fn a_source_that_has_become_a_pipe_is_refused() {
+    let (consul, address) = shared();
+    set(&consul, "daemon/piped", "x");
+    let pilot = rendering(&address, "{{ key \"daemon/piped\" }}\n", "true", &[]).start();
+    wait_for_text(&pilot, "x\n");
+    pilot.output_of(&["sh", "-c", "rm @DIR@/source && mkfifo @DIR@/source"]);
+    pilot.signal(Signal::HUP);
+    pilot.wait_for("the refusal", || pilot.stderr.find("source again: it is no file"));
+    set(&consul, "daemon/piped", "y");
+    wait_for_text(&pilot, "y\n");
+    assert_eq!(pilot.stop(), End::Code(0));
+}
+
 #[test]
 fn other_signals_stop_and_reload_if_the_settings_say_so() {
     let (consul, address) = shared();
