@@ -10,7 +10,9 @@ use tokio::sync::mpsc;
 use crate::catalog::{Catalog, Submission};
 use crate::http::{Serving, serve};
 use crate::settings::Settings;
-use crate::state::Identity;
+use crate::state::{Identity, State, Time};
+use crate::store::{self, Journal, Recovered};
+use crate::writer::Notice;
 use crate::{identity, probing, writer};
 
 /// The port that a Consul server would have for other servers; nobody listens there.
@@ -32,6 +34,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Data(#[from] store::Error),
 }
 
 /// A catalog that listens, and runs while [`Server::run`] is polled.
@@ -42,6 +47,9 @@ pub struct Server {
     listener: TcpListener,
     serving: Arc<Serving>,
     address: SocketAddr,
+    journal: Option<Journal>,
+    recovered: Option<Recovered>,
+    notice: Notice,
 }
 
 impl Server {
@@ -63,19 +71,40 @@ impl Server {
             datacenter: settings.datacenter,
             server_port: SERVER_PORT,
         };
-        let (catalog, submissions) = Catalog::new(identity);
+        let (journal, state, recovered) = match &settings.data {
+            Some(directory) => {
+                let (journal, state, recovered) = store::open(directory, identity)?;
+                (Some(journal), state, recovered)
+            }
+            None => (None, State::new(identity, Time::ZERO), None),
+        };
+        let (catalog, submissions) = Catalog::new(state);
         let serving = Serving {
             catalog: catalog.clone(),
             token: settings.token,
             pretty: settings.pretty,
             address: address.to_string(),
         };
-        Ok(Server { catalog, submissions, listener, serving: Arc::new(serving), address })
+        Ok(Server {
+            catalog,
+            submissions,
+            listener,
+            serving: Arc::new(serving),
+            address,
+            journal,
+            recovered,
+            notice: settings.notice,
+        })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What its data directory held, if it has one that was used before.
+    pub fn recovered(&self) -> Option<&Recovered> {
+        self.recovered.as_ref()
     }
 
     /// A handle on it.
@@ -85,8 +114,12 @@ impl Server {
 
     /// Runs until it is dropped; then everything ends at once.
     pub async fn run(self) {
-        let Server { catalog, submissions, listener, serving, address: _ } = self;
-        tokio::join!(writer::write(&catalog, submissions), serve(listener, serving), probing::probe_all(&catalog),);
+        let Server { catalog, submissions, listener, serving, journal, notice, address: _, recovered: _ } = self;
+        tokio::join!(
+            writer::write(&catalog, submissions, journal, notice),
+            serve(listener, serving),
+            probing::probe_all(&catalog),
+        );
     }
 }
 

@@ -231,7 +231,8 @@ impl Consul {
     fn embedded_command(&self, data: &Path) -> Command {
         let mut command = children::mortal(embedded_binary());
         command.arg("catalog").arg(format!("--listen={}", self.http())).arg(format!("--node={}", self.node()));
-        let _ = data;
+        // A `-dev` server keeps what was registered with its agent in its directory, and the embedded catalog everything or nothing.
+        command.arg("--data").arg(data);
         command
     }
 
