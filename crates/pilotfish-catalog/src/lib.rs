@@ -17,6 +17,7 @@ pub mod state;
 pub const CONSUL_VERSION: &str = "1.8.7";
 
 mod catalog;
+mod dns;
 mod filter;
 mod http;
 mod identity;

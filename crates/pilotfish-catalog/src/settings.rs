@@ -42,6 +42,8 @@ pub struct Settings {
     pub pretty: bool,
     /// The directory in which it keeps everything; without one, it is in memory alone.
     pub data: Option<PathBuf>,
+    /// Where it answers DNS as well. There are no tokens in DNS: who reaches it can ask everything.
+    pub dns: Option<SocketAddr>,
     /// Who is told in one line when the data directory cannot be written to any longer, or again.
     pub notice: fn(&str),
 }
@@ -56,6 +58,7 @@ impl Settings {
             datacenter: "dc1".to_owned(),
             pretty: false,
             data: None,
+            dns: None,
             notice: |_| {},
         }
     }

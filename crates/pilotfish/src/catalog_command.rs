@@ -23,10 +23,15 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let mut processes = Processes::new()?;
     let server = Server::bind(settings).await.map_err(|error| match error {
         error @ pilotfish_catalog::Error::TokenNeeded(_) => anyhow::Error::new(UsageError(error.to_string())),
-        error @ (pilotfish_catalog::Error::Listen { .. } | pilotfish_catalog::Error::Data(_)) => error.into(),
+        error @ (pilotfish_catalog::Error::Listen { .. }
+        | pilotfish_catalog::Error::Dns { .. }
+        | pilotfish_catalog::Error::Data(_)) => error.into(),
     })?;
     if let Some(recovered) = server.recovered() {
         notice(&recovered.to_string());
+    }
+    if let Some(address) = server.dns_address() {
+        notice(&format!("the catalog answers DNS on {address}"));
     }
     // Whoever started us may wait for this line.
     notice(&format!("the catalog listens on http://{}", server.address()));
@@ -63,6 +68,7 @@ fn settings(command: &CatalogCommand) -> anyhow::Result<Settings> {
         datacenter: command.datacenter.clone(),
         pretty: command.pretty,
         data: command.data.clone(),
+        dns: command.dns,
         notice,
         ..Settings::new(command.listen, command.node.clone().unwrap_or_else(hostname))
     })

@@ -139,14 +139,8 @@ impl State {
         let mut memory = kept.memory;
         memory.delays.clear();
         memory.buried.iter_mut().for_each(|(at, ..)| *at = Time::ZERO);
-        let said: Vec<(String, Clock)> = kept.checks;
         kept = Kept { now: Time::ZERO, memory, checks: Vec::new(), ..kept };
         let mut state = State::resume(self.identity, kept);
-        for (id, clock) in said {
-            if let Some(local) = state.agent.checks.get_mut(&id) {
-                local.said = clock.said;
-            }
-        }
         let own = state.own_node();
         let known = state.tables.host(&own.name).map(|host| Node { stamp: Stamp::default(), ..host.node.clone() });
         if known != Some(own) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::frame::{FRAME_HEAD, Frames, divide, frame, head};
+use super::frame::{FRAME_HEAD, HEAD, Frames, divide, frame, head};
 use crate::identity;
 
 /// The file.
@@ -40,10 +40,7 @@ pub enum Error {
     #[error("{0} is used by another catalog; end that one, or choose another directory with --data")]
     Locked(PathBuf),
     /// What was written is not there as it was.
-    #[error(
-        "{path} is damaged at byte {offset}: {reason}. Put a copy of it back; or keep what is before with \
-         `truncate --size={offset} {path}`, if that is not 0 or 32; or move it away and begin with nothing"
-    )]
+    #[error("{} is damaged at byte {offset}: {reason}. {}", path.display(), remedy(path, *offset))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -52,6 +49,14 @@ pub enum Error {
         /// What is wrong there.
         reason: String,
     },
+}
+
+/// What can be done about damage.
+fn remedy(path: &Path, offset: usize) -> String {
+    let path = path.display();
+    let cut = format!(", or give up all that was written after that place with `truncate --size={offset} {path}`");
+    let cut = if offset > HEAD { cut } else { String::new() };
+    format!("Put back a copy of it{cut}, or move it away and begin with nothing")
 }
 
 /// What was found.

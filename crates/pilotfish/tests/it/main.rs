@@ -15,6 +15,7 @@ mod control;
 mod hooks;
 mod init;
 mod jobs;
+mod kept;
 mod killed;
 mod life;
 mod live;
