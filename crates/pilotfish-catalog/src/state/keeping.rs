@@ -92,15 +92,23 @@ impl State {
         }
     }
 
-    /// The state that was kept, exactly as it was, for the commands that followed to be applied to it.
+    /// The state that was kept, exactly as it was, for the commands that followed to be applied to it; with the identity that it had, because
+    /// what commands do depends on that as well.
     pub fn resume(identity: Identity, kept: Kept) -> State {
         let mut state = State::new(identity, kept.now);
         state.index = kept.snapshot.index;
+        let specs = kept.snapshot.agent_checks.clone();
         state.restore(kept.snapshot);
         // That it was restored is no change by itself.
         state.index -= 1;
         state.lamport = kept.lamport;
         state.kv.remember(kept.memory);
+        for spec in specs {
+            // A check that is registered takes the tags that its service has then; here it has those that it took.
+            if let Some(local) = state.agent.checks.get_mut(&spec.check.id) {
+                local.spec = spec;
+            }
+        }
         for (id, clock) in kept.checks {
             if let Some(local) = state.agent.checks.get_mut(&id) {
                 state.deadlines.set(Due::Beat(id.clone()), &mut local.beat_at, clock.beat_at);
@@ -117,9 +125,9 @@ impl State {
     ///
     /// As a Consul that is restarted with its data: checks with heartbeats keep their status unless their time has passed meanwhile, what the
     /// catalog probes is critical until it was, sessions have their whole time again, nobody waits for a lock any longer, and what the agent
-    /// holds is told to the catalog.
+    /// holds is told to the catalog. A node that has another name now takes what the agent holds with it, and the sessions of the old one end.
     #[must_use]
-    pub fn restarted(self, away: Duration) -> State {
+    pub fn restarted(self, identity: Identity, away: Duration) -> State {
         let then = self.now + away;
         let mut kept = self.keep();
         let overdue = |id: &str| {
@@ -140,7 +148,7 @@ impl State {
         memory.delays.clear();
         memory.buried.iter_mut().for_each(|(at, ..)| *at = Time::ZERO);
         kept = Kept { now: Time::ZERO, memory, checks: Vec::new(), ..kept };
-        let mut state = State::resume(self.identity, kept);
+        let mut state = State::resume(identity, kept);
         let own = state.own_node();
         let known = state.tables.host(&own.name).map(|host| Node { stamp: Stamp::default(), ..host.node.clone() });
         if known != Some(own) {

@@ -47,7 +47,7 @@ const EVENTS: usize = 256;
 const FIRST_INDEX: u64 = 10;
 
 /// Who this catalog is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// Name of the only node.
     pub node: String,

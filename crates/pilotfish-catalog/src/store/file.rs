@@ -104,6 +104,10 @@ impl Directory {
             move |source| Error::Io { doing, path, source }
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the directory", path))?;
+        // So that the directory itself is on disk; where its parent cannot be read, it has been there before.
+        if let Ok(parent) = File::open(path.join("..")) {
+            parent.sync_all().map_err(failed("write the directory above", path))?;
+        }
         let name = path.join(LOCK);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&name);
         let lock = lock.map_err(failed("open", &name))?;

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 
 use super::file::{Directory, Error};
 use super::{BatchOf, Image, wall};
-use crate::state::{Command, Kept, State, Time};
+use crate::state::{Command, Identity, Kept, State, Time};
 
 /// After a failure, a new image is tried at most this often.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -18,7 +18,7 @@ const COMPACT_PAUSE: Duration = Duration::from_secs(60);
 /// The log of a running catalog.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    node_id: String,
+    identity: Identity,
     /// Away while it is written; gone for good if that panicked.
     directory: Option<Directory>,
     /// When a new image is to be tried again, and why there is none.
@@ -31,11 +31,11 @@ pub(crate) struct Journal {
 impl Journal {
     pub(super) fn begin(mut directory: Directory, state: &State) -> Result<Journal, Error> {
         let name = directory.path().display().to_string();
-        let node_id = state.identity().node_id.clone();
-        let image = image(node_id.clone(), state.keep());
+        let identity = state.identity().clone();
+        let image = image(identity.clone(), state.keep());
         let written = image.and_then(|image| directory.replace(&image));
         written.map_err(|source| Error::Io { doing: "write", path: directory.file(), source })?;
-        Ok(Journal { node_id, directory: Some(directory), failed: None, compact_at: None, name })
+        Ok(Journal { identity, directory: Some(directory), failed: None, compact_at: None, name })
     }
 
     /// Writes down a batch that is about to be applied; `durable` where somebody is to hear that it was.
@@ -90,8 +90,8 @@ impl Journal {
         {
             return Err(reason.clone());
         }
-        let (node_id, kept) = (self.node_id.clone(), keep());
-        let written = self.on_disk(move |directory| directory.replace(&image(node_id, kept)?)).await;
+        let (identity, kept) = (self.identity.clone(), keep());
+        let written = self.on_disk(move |directory| directory.replace(&image(identity, kept)?)).await;
         match written {
             Ok(()) => {
                 self.failed = None;
@@ -132,6 +132,6 @@ impl Journal {
     }
 }
 
-fn image(node_id: String, state: Kept) -> io::Result<Vec<u8>> {
-    serde_json::to_vec(&Image { node_id, wall: wall(), state }).map_err(io::Error::from)
+fn image(identity: Identity, state: Kept) -> io::Result<Vec<u8>> {
+    serde_json::to_vec(&Image { identity, wall: wall(), state }).map_err(io::Error::from)
 }

@@ -27,8 +27,8 @@ use file::Directory;
 /// Everything, at one moment.
 #[derive(Debug, Serialize, Deserialize)]
 struct Image {
-    /// The identity of the node: it stays the same.
-    node_id: String,
+    /// Who the catalog was that wrote it; the UUID of its node stays the same.
+    identity: Identity,
     /// When it was written, in milliseconds since 1970.
     wall: u64,
     state: Kept,
@@ -102,8 +102,8 @@ pub(crate) fn open(path: &Path, mut identity: Identity) -> Result<(Journal, Stat
             // A file without its first frame is damaged, and told so above.
             let (at, image) = contents.next().copied().unwrap_or((0, b""));
             let image: Image = serde_json::from_slice(image).map_err(|error| damaged(at, error))?;
-            identity.node_id = image.node_id;
-            let (mut state, mut last) = (State::resume(identity, image.state), image.wall);
+            identity.node_id.clone_from(&image.identity.node_id);
+            let (mut state, mut last) = (State::resume(image.identity, image.state), image.wall);
             for (at, batch) in contents {
                 let batch: Batch = serde_json::from_slice(batch).map_err(|error| damaged(*at, error))?;
                 last = batch.wall;
@@ -114,7 +114,7 @@ pub(crate) fn open(path: &Path, mut identity: Identity) -> Result<(Journal, Stat
             }
             let away = Duration::from_millis(wall().saturating_sub(last));
             let recovered = Recovered { path: file, length: found.bytes.len(), batches, torn: frames.torn };
-            (state.restarted(away), Some(recovered))
+            (state.restarted(identity, away), Some(recovered))
         }
     };
     let journal = Journal::begin(directory, &state)?;

@@ -21,14 +21,18 @@ struct Catalog {
 
 impl Catalog {
     fn start(data: &Path) -> Catalog {
-        let mut catalog = Catalog::launch(mortal(PILOTFISH), data);
+        Catalog::start_as("kept", data)
+    }
+
+    fn start_as(node: &str, data: &Path) -> Catalog {
+        let mut catalog = Catalog::launch(mortal(PILOTFISH), node, data);
         catalog.wait_for_answer();
         catalog
     }
 
-    fn launch(mut command: Command, data: &Path) -> Catalog {
+    fn launch(mut command: Command, node: &str, data: &Path) -> Catalog {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port([127, 0, 0, 1].into())));
-        command.arg("catalog").arg(format!("--listen={address}")).args(["--node", "kept", "--data"]).arg(data);
+        command.arg("catalog").arg(format!("--listen={address}")).args(["--node", node, "--data"]).arg(data);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = spawn(command).unwrap();
         let told = Arc::new(Mutex::new(String::new()));
@@ -150,6 +154,52 @@ fn a_restart_goes_on_where_the_other_process_was() {
 }
 
 #[test]
+fn a_host_with_another_name_takes_its_services_with_it() {
+    let (_directory, data) = scratch();
+    let mut catalog = Catalog::start_as("before", &data);
+    let register = |number: u16| {
+        catalog.put("/v1/agent/service/register", &format!(r#"{{"Name": "web", "Port": {number}}}"#));
+    };
+    (1..20).for_each(register);
+    // What is written depends on the index, which must be the same when it is written once more.
+    for _ in 0..5 {
+        let entry: serde_json::Value = serde_json::from_str(&catalog.get("/v1/kv/key")).unwrap_or_default();
+        let index = entry[0]["ModifyIndex"].as_u64().unwrap_or(0);
+        assert_eq!(catalog.put(&format!("/v1/kv/key?cas={index}&flags={}", index + 1), "").trim(), "true");
+        catalog.put("/v1/agent/service/register", &format!(r#"{{"Name": "web", "Port": {index}}}"#));
+    }
+    let key = catalog.get("/v1/kv/key");
+    catalog.kill();
+    let catalog = Catalog::start_as("after", &data);
+    assert_eq!(catalog.get("/v1/kv/key"), key);
+    let instances: serde_json::Value = serde_json::from_str(&catalog.get("/v1/health/service/web")).unwrap();
+    let nodes: Vec<_> = instances.as_array().unwrap().iter().map(|instance| &instance["Node"]["Node"]).collect();
+    assert_eq!(nodes, ["after"]);
+    assert!(!catalog.get("/v1/catalog/nodes").contains("before"));
+}
+
+#[test]
+fn the_file_does_not_grow_without_end() {
+    let (_directory, data) = scratch();
+    let mut catalog = Catalog::start(&data);
+    let file = data.join("catalog.log");
+    let (mut largest, mut shrunk, mut written) = (0, false, 0);
+    let value = "v".repeat(500_000);
+    while !shrunk {
+        catalog.put(&format!("/v1/kv/same?flags={written}"), &value);
+        written += 1;
+        let length = file.metadata().unwrap().len();
+        shrunk = length < largest;
+        largest = largest.max(length);
+        assert!(largest < 18 << 20, "{largest} bytes after {written} writes");
+    }
+    catalog.kill();
+    let catalog = Catalog::start(&data);
+    assert_eq!(catalog.get("/v1/kv/same?raw"), value);
+    assert!(catalog.get("/v1/kv/same").contains(&format!("\"Flags\":{}", written - 1)));
+}
+
+#[test]
 fn one_directory_has_one_catalog() {
     let (_directory, data) = scratch();
     let _catalog = Catalog::start(&data);
@@ -192,7 +242,7 @@ fn on_a_full_disk_writes_are_refused_and_reads_go_on() {
     let mut command = mortal("unshare");
     let script = r#"mount -t tmpfs -o size=256k tmpfs "$1" && shift && exec "$@""#;
     command.args(["--mount", "sh", "-c", script, "sh"]).arg(&data).arg(PILOTFISH);
-    let mut catalog = Catalog::launch(command, &data);
+    let mut catalog = Catalog::launch(command, "kept", &data);
     catalog.wait_for_answer();
     catalog.put("/v1/kv/before", "1");
     catalog.put("/v1/agent/service/register", r#"{"Name": "web", "Check": {"CheckID": "beat", "TTL": "100h"}}"#);

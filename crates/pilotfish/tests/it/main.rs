@@ -12,6 +12,7 @@ mod command_line;
 mod config_errors;
 mod confined;
 mod control;
+mod dns;
 mod hooks;
 mod init;
 mod jobs;
