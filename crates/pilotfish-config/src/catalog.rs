@@ -169,7 +169,10 @@ fn read_addresses(
         }
     }
     if texts.is_empty() {
-        reader.problem(place, "no address; write \"host:port\", or leave the key out to run without a catalog");
+        reader.problem(
+            place,
+            "no address; write \"host:port\", or leave the key out to use the embedded catalog of this host",
+        );
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Loaded {
 pub struct Config {
     /// What is supervised.
     pub spec: Spec,
-    /// Where the catalog is; `None`: there is none, and nothing is advertised.
+    /// Where the catalog is; `None`: none is named, which means the embedded one of this host.
     pub catalog: Option<CatalogSettings>,
     /// How the supervisor logs.
     pub logging: Logging,

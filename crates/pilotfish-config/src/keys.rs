@@ -69,7 +69,7 @@ macro_rules! section {
 section! {
     /// The v3 document.
     V3 = "document":
-    "consul" Shape::Address(&CONSUL), "Where the catalog is; without it nothing is advertised or watched.";
+    "consul" Shape::Address(&CONSUL), "Where the catalog is; without it: the embedded one of this host, at 127.0.0.1:8500.";
     "logging" Shape::Object(&LOGGING), "How the supervisor logs.";
     "stopTimeout" Shape::Duration, "Time between SIGTERM and SIGKILL of a job that is stopped (5 s); -1 kills at once. Also the time that jobs triggered by a stop have (with -1: 5 s).";
     "reloadTimeout" Shape::Duration, "How long a reload waits for changed jobs to become healthy before it rolls back (60 s).";
@@ -84,7 +84,7 @@ section! {
 section! {
     /// The v2 document.
     V2 = "document (v2)":
-    "consul" Shape::Address(&CONSUL), "Where the catalog is; without it nothing is advertised or watched.";
+    "consul" Shape::Address(&CONSUL), "Where the catalog is; without it: the embedded one of this host, at 127.0.0.1:8500.";
     "logging" Shape::Object(&LOGGING), "How the supervisor logs.";
     "stopTimeout" Shape::Duration, "Time between SIGTERM and SIGKILL of the application (5 s); -1 kills at once.";
     "reloadTimeout" Shape::Duration, "How long a reload waits for changed jobs to become healthy before it rolls back (60 s).";

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -32,6 +33,11 @@ const HEAD_LIMIT: usize = 32 * 1024;
 /// How long the head of a request may take, and how long a connection may be idle between two: clients that keep connections open look every
 /// minute or so.
 const HEAD_TIME: Duration = Duration::from_secs(120);
+
+/// A client that sends nothing is asked by the system whether it is still there after this long, again and again: a host that vanished never
+/// says goodbye.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
 
 /// After a failed accept (out of descriptors, for one) the next is tried this much later, because it would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -74,6 +80,8 @@ pub(crate) async fn serve(listener: TcpListener, serving: Arc<Serving>) {
 async fn converse(stream: TcpStream, serving: Arc<Serving>) {
     // Without it answers wait for the acknowledgement of what was sent before; it only costs speed if it fails.
     let _ = stream.set_nodelay(true);
+    // Likewise: whoever waits for ten minutes and has lost its host must not be kept longer.
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
     let service = service_fn(move |request| Box::pin(answer(Arc::clone(&serving), request)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -56,6 +56,7 @@ enum To {
     Event(event::Endpoint),
     Status(status::Endpoint),
     Snapshot,
+    Acl,
 }
 
 /// A path (with everything below it, if it ends in a slash), the methods that it takes, the most bytes of a body, and who answers.
@@ -112,6 +113,7 @@ const ROUTES: &[Route] = &[
     ("/v1/event/list", "GET", 0, To::Event(event::Endpoint::List)),
     ("/v1/status/leader", "GET", 0, To::Status(status::Endpoint::Leader)),
     ("/v1/status/peers", "GET", 0, To::Status(status::Endpoint::Peers)),
+    ("/v1/acl/", "GET,PUT,DELETE", BODY_LIMIT, To::Acl),
     ("/v1/snapshot", "GET,PUT", SNAPSHOT_LIMIT, To::Snapshot),
 ];
 
@@ -188,6 +190,7 @@ async fn dispatch(call: &Call, to: To) -> Result<Reply> {
         To::Event(endpoint) => Box::pin(event::answer(call, endpoint)).await,
         To::Status(endpoint) => status::answer(call, endpoint),
         To::Snapshot => Box::pin(snapshot::answer(call)).await,
+        To::Acl => Err(Refusal { status: 401, text: "ACL support disabled".to_owned() }),
     }
 }
 
@@ -283,6 +286,7 @@ fn too_long(length: u64, limit: usize, to: To) -> Reply {
         | To::Session(_)
         | To::Event(_)
         | To::Status(_)
+        | To::Acl
         | To::Snapshot => format!("Request body({length} bytes) too large, max size: {limit} bytes."),
     };
     Reply { kind: Some(TEXT), ..Reply::text(413, text) }

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
-/// How deep values may be nested (Go's own limit is 10,000; ours keeps the stack small).
-const DEPTH_LIMIT: usize = 128;
+/// How deep values may be nested (Go's `maxNestingDepth`).
+const DEPTH_LIMIT: usize = 10_000;
+
+/// What is deeper than this is read as `null`, because nobody looks there, and a value inside a value costs stack.
+const DEPTH_READ: usize = 64;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,34 +102,94 @@ impl Parser<'_> {
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
-        self.depth += 1;
-        if self.depth > DEPTH_LIMIT {
-            return self.wrong(self.text[self.at], "exceeded max depth");
+        if self.depth == DEPTH_READ {
+            return self.skip();
         }
+        self.depth += 1;
         self.at += 1;
         let value = read(self);
         self.depth -= 1;
         value
     }
 
+    /// Passes over a value with all that is in it, without going deeper itself.
+    fn skip(&mut self) -> Result<Value, String> {
+        let mut open = Vec::new();
+        loop {
+            self.space();
+            let byte = self.peek()?;
+            if !matches!(byte, b'{' | b'[') {
+                self.value()?;
+            } else if self.depth + open.len() >= DEPTH_LIMIT {
+                return self.wrong(byte, "exceeded max depth");
+            } else {
+                self.at += 1;
+                self.space();
+                if self.peek()? != byte + 2 {
+                    open.push(byte);
+                    if byte == b'{' {
+                        self.key()?;
+                    }
+                    continue;
+                }
+                self.at += 1;
+            }
+            if !self.close(&mut open)? {
+                return Ok(Value::Null);
+            }
+        }
+    }
+
+    /// Closes what ends here; whether something is still open, and its next value comes.
+    fn close(&mut self, open: &mut Vec<u8>) -> Result<bool, String> {
+        while let Some(byte) = open.last().copied() {
+            self.space();
+            let (next, context) = match (self.peek()?, byte) {
+                (b',', _) => {
+                    self.at += 1;
+                    if byte == b'{' {
+                        self.space();
+                        self.key()?;
+                    }
+                    return Ok(true);
+                }
+                (next, b'{') => (next, "after object key:value pair"),
+                (next, _) => (next, "after array element"),
+            };
+            // In ASCII the closing bracket is the second after the opening one.
+            if next != byte + 2 {
+                return self.wrong(next, context);
+            }
+            self.at += 1;
+            open.pop();
+        }
+        Ok(false)
+    }
+
+    /// A name and the colon behind it.
+    fn key(&mut self) -> Result<String, String> {
+        match self.peek()? {
+            b'"' => {}
+            other => return self.wrong(other, "looking for beginning of object key string"),
+        }
+        let name = self.string()?;
+        self.space();
+        match self.peek()? {
+            b':' => self.at += 1,
+            other => return self.wrong(other, "after object key"),
+        }
+        Ok(name)
+    }
+
     fn object(&mut self) -> Result<Value, String> {
         let mut fields = Vec::new();
         loop {
             self.space();
-            match self.peek()? {
-                b'}' if fields.is_empty() => {
-                    self.at += 1;
-                    return Ok(Value::Object(fields));
-                }
-                b'"' => {}
-                other => return self.wrong(other, "looking for beginning of object key string"),
+            if self.peek()? == b'}' && fields.is_empty() {
+                self.at += 1;
+                return Ok(Value::Object(fields));
             }
-            let name = self.string()?;
-            self.space();
-            match self.peek()? {
-                b':' => self.at += 1,
-                other => return self.wrong(other, "after object key"),
-            }
+            let name = self.key()?;
             fields.push((name, self.value()?));
             self.space();
             match self.peek()? {
@@ -309,6 +372,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_very_deep_is_passed_over() {
+        let deep = |open: &str, inner: &str, close: &str| {
+            parse((open.repeat(9_000) + inner + &close.repeat(9_000)).as_bytes())
+        };
+        assert!(deep("[", "{}, [1, {\"a\": [], \"b\": null}]", "]").is_ok());
+        assert!(deep("{\"a\": ", "\"}\"", "}").is_ok());
+    }
+
+    #[test]
     fn mistakes_are_told_in_the_words_of_go() {
         let check = |text: &str, expect: &str| assert_eq!(parse(text.as_bytes()), Err(expect.to_owned()), "{text}");
         check("", "EOF");
@@ -321,6 +393,10 @@ mod tests {
         check(r#"{"Name":"\q"}"#, "invalid character 'q' in string escape code");
         check("nul", "unexpected EOF");
         check("xxxx", "invalid character 'x' looking for beginning of value");
+        check(&"[".repeat(9_999), "unexpected EOF");
+        check(&("[".repeat(100) + "1 2"), "invalid character '2' after array element");
+        check(&(r#"{"a":"#.repeat(100) + "1 2"), "invalid character '2' after object key:value pair");
+        check(&(r#"{"a":"#.repeat(100) + "1,}"), "invalid character '}' looking for beginning of object key string");
         check(&"[".repeat(100_000), "invalid character '[' exceeded max depth");
     }
 }

@@ -12,10 +12,9 @@ use std::{
 use pilotfish_catalog::{Error, Server, Settings};
 use pilotfish_config::{CatalogAddress, CatalogSettings, CatalogTls, Config, Level, Scheme};
 use pilotfish_process::hostname;
-use tokio::{
-    task::{AbortHandle, JoinHandle},
-    time::sleep,
-};
+use tokio::{task::AbortHandle, time::sleep};
+
+use super::panics::caught;
 
 /// Where everybody looks for an agent: Consul's own port, on the loopback.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8500);
@@ -64,12 +63,12 @@ impl OwnCatalog {
     pub(super) async fn begin(&mut self) -> Told {
         match bind().await {
             Ok(server) => {
-                self.keep(tokio::spawn(server.run()));
+                self.serve(Some(server));
                 let text = format!("the config names no catalog (key consul): it is served here, at http://{ADDRESS}");
                 (Level::Info, text)
             }
             Err(error) => {
-                self.begin_later();
+                self.serve(None);
                 match error {
                     Error::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
                         let text =
@@ -87,17 +86,24 @@ impl OwnCatalog {
 
     /// Serves as soon as the address is free.
     pub(super) fn begin_later(&mut self) {
-        self.keep(tokio::spawn(async {
+        self.serve(None);
+    }
+
+    /// Serves with a server that is bound, and with others whenever there is none; a mistake of ours ends one of them, and not the rest.
+    fn serve(&mut self, mut bound: Option<Server>) {
+        let task = tokio::spawn(async move {
             loop {
-                if let Ok(server) = bind().await {
-                    server.run().await;
+                let server = match bound.take() {
+                    Some(server) => Some(server),
+                    None => bind().await.ok(),
+                };
+                if let Some(server) = server {
+                    // The next one begins empty, as after a restart: whoever is registered comes back by itself.
+                    let _ = caught(server.run()).await;
                 }
                 sleep(TAKEOVER_PAUSE).await;
             }
-        }));
-    }
-
-    fn keep(&mut self, task: JoinHandle<()>) {
+        });
         self.0.replace(task.abort_handle()).inspect(AbortHandle::abort);
     }
 
