@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::state::{Answer, Command, Identity, Interest, Refusal, Refused, State, Time};
+use crate::state::{Answer, Command, Interest, Refusal, Refused, State, Time};
 use crate::watching::{Waiting, Watchers};
 
 /// Commands that wait for the writer; whoever comes next waits.
@@ -32,11 +32,11 @@ struct Shared {
 }
 
 impl Catalog {
-    /// A catalog in memory, and the commands that its writer is to apply.
-    pub(crate) fn new(identity: Identity) -> (Catalog, mpsc::Receiver<Submission>) {
+    /// A catalog whose clock begins now, and the commands that its writer is to apply.
+    pub(crate) fn new(state: State) -> (Catalog, mpsc::Receiver<Submission>) {
         let (commands, submissions) = mpsc::channel(QUEUE);
         let shared = Shared {
-            state: Mutex::new(State::new(identity, Time::ZERO)),
+            state: Mutex::new(state),
             watchers: Arc::default(),
             commands,
             begun: Instant::now(),

@@ -8,8 +8,8 @@
 //!        deadlines, probes ---------'
 //! ```
 //!
-//! Every change is a [`state::Command`] and passes the one writer, which stands between accepting it and acknowledging it: there is where a log
-//! of what was accepted belongs. Reads see the state as it is between two commands.
+//! Every change is a [`state::Command`] and passes the one writer, which stands between accepting it and acknowledging it: there it is written
+//! down, when the catalog has a data directory. Reads see the state as it is between two commands.
 
 pub mod state;
 
@@ -17,6 +17,7 @@ pub mod state;
 pub const CONSUL_VERSION: &str = "1.8.7";
 
 mod catalog;
+mod dns;
 mod filter;
 mod http;
 mod identity;
@@ -24,6 +25,7 @@ mod patterns;
 mod probing;
 mod server;
 mod settings;
+mod store;
 mod watching;
 mod wire;
 mod writer;
@@ -31,4 +33,5 @@ mod writer;
 pub use catalog::Catalog;
 pub use server::{Error, Server};
 pub use settings::{Secret, Settings};
+pub use store::{Error as DataError, Recovered};
 pub use wire::base64;

@@ -8,10 +8,13 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::catalog::{Catalog, Submission};
+use crate::dns::Dns;
 use crate::http::{Serving, serve};
 use crate::settings::Settings;
-use crate::state::Identity;
-use crate::{identity, probing, writer};
+use crate::state::{Identity, State, Time};
+use crate::store::{self, Journal, Recovered};
+use crate::writer::Notice;
+use crate::{dns, identity, probing, writer};
 
 /// The port that a Consul server would have for other servers; nobody listens there.
 const SERVER_PORT: u16 = 8300;
@@ -32,6 +35,17 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The address for DNS cannot be listened on.
+    #[error("cannot listen on {address} for DNS: {source}; choose another address with --dns")]
+    Dns {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Data(#[from] store::Error),
 }
 
 /// A catalog that listens, and runs while [`Server::run`] is polled.
@@ -42,6 +56,10 @@ pub struct Server {
     listener: TcpListener,
     serving: Arc<Serving>,
     address: SocketAddr,
+    dns: Option<Dns>,
+    journal: Option<Journal>,
+    recovered: Option<Recovered>,
+    notice: Notice,
 }
 
 impl Server {
@@ -56,6 +74,10 @@ impl Server {
         let failed = |source| Error::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let dns = match settings.dns {
+            Some(address) => Some(Dns::bind(address).await.map_err(|source| Error::Dns { address, source })?),
+            None => None,
+        };
         let identity = Identity {
             node: settings.node,
             node_id: identity::uuid(),
@@ -63,19 +85,46 @@ impl Server {
             datacenter: settings.datacenter,
             server_port: SERVER_PORT,
         };
-        let (catalog, submissions) = Catalog::new(identity);
+        let (journal, state, recovered) = match &settings.data {
+            Some(directory) => {
+                let (journal, state, recovered) = store::open(directory, identity)?;
+                (Some(journal), state, recovered)
+            }
+            None => (None, State::new(identity, Time::ZERO), None),
+        };
+        let (catalog, submissions) = Catalog::new(state);
         let serving = Serving {
             catalog: catalog.clone(),
             token: settings.token,
             pretty: settings.pretty,
             address: address.to_string(),
         };
-        Ok(Server { catalog, submissions, listener, serving: Arc::new(serving), address })
+        Ok(Server {
+            catalog,
+            submissions,
+            listener,
+            serving: Arc::new(serving),
+            address,
+            dns,
+            journal,
+            recovered,
+            notice: settings.notice,
+        })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it answers DNS, if it does.
+    pub fn dns_address(&self) -> Option<SocketAddr> {
+        self.dns.as_ref().map(Dns::address)
+    }
+
+    /// What its data directory held, if it has one that was used before.
+    pub fn recovered(&self) -> Option<&Recovered> {
+        self.recovered.as_ref()
     }
 
     /// A handle on it.
@@ -85,8 +134,13 @@ impl Server {
 
     /// Runs until it is dropped; then everything ends at once.
     pub async fn run(self) {
-        let Server { catalog, submissions, listener, serving, address: _ } = self;
-        tokio::join!(writer::write(&catalog, submissions), serve(listener, serving), probing::probe_all(&catalog),);
+        let Server { catalog, submissions, listener, serving, dns, journal, notice, address: _, recovered: _ } = self;
+        tokio::join!(
+            writer::write(&catalog, submissions, journal, notice),
+            serve(listener, serving),
+            probing::probe_all(&catalog),
+            dns::serve(dns, &catalog),
+        );
     }
 }
 

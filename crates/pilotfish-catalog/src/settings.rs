@@ -1,6 +1,7 @@
 //! What a catalog is started with.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// A text that does not print.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,11 +40,26 @@ pub struct Settings {
     pub datacenter: String,
     /// Every answer is laid out for people, as a `-dev` agent does it.
     pub pretty: bool,
+    /// The directory in which it keeps everything; without one, it is in memory alone.
+    pub data: Option<PathBuf>,
+    /// Where it answers DNS as well. There are no tokens in DNS: who reaches it can ask everything.
+    pub dns: Option<SocketAddr>,
+    /// Who is told in one line when the data directory cannot be written to any longer, or again.
+    pub notice: fn(&str),
 }
 
 impl Settings {
     /// The settings of a catalog that listens there, without a token.
     pub fn new(listen: SocketAddr, node: impl Into<String>) -> Settings {
-        Settings { listen, token: None, node: node.into(), datacenter: "dc1".to_owned(), pretty: false }
+        Settings {
+            listen,
+            token: None,
+            node: node.into(),
+            datacenter: "dc1".to_owned(),
+            pretty: false,
+            data: None,
+            dns: None,
+            notice: |_| {},
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pilotfish_catalog::state::{
     AgentCheck, Answer, Behavior, CRITICAL, Check, Command, Entry, Identity, Interest, Key, KvVerb, KvWrite, Means,
-    Node, Operation, PASSING, Registration, Service, Session, State, Time, UserEvent,
+    Node, Operation, PASSING, Registration, Service, Session, State, Time, UserEvent, Weight,
 };
 use proptest::prelude::*;
 
@@ -255,6 +255,48 @@ proptest! {
         }
         prop_assert_eq!(first.snapshot(), second.snapshot());
         prop_assert_eq!(first.deadline(), second.deadline());
+    }
+
+    #[test]
+    fn what_is_kept_and_a_log_of_what_followed_give_the_same_state(history in history(), cut in 0usize..1000) {
+        let mut whole = state();
+        let (mut now, mut kept, mut log) = (Time::ZERO, None, Vec::new());
+        let cut = cut % (history.len() + 1);
+        for (position, (pause, command)) in history.iter().enumerate() {
+            if position == cut {
+                // As it is written and read.
+                let text = serde_json::to_string(&whole.keep()).expect("it can be written");
+                kept = Some(serde_json::from_str(&text).expect("it can be read"));
+            }
+            now += Duration::from_secs(*pause);
+            for command in whole.due(now).into_iter().chain([command.clone()]) {
+                if kept.is_some() && whole.weight(&command) != Weight::None {
+                    log.push((now, command.clone()));
+                }
+                let _ = whole.apply(command, now);
+            }
+        }
+        let before_end = whole.keep();
+        // What is not kept moves the clock as well.
+        log.push((now, Command::SyncAgent));
+        let _ = whole.apply(Command::SyncAgent, now);
+        let mut again = State::resume(whole.identity().clone(), kept.unwrap_or_else(|| before_end.clone()));
+        for (now, command) in log {
+            let text = serde_json::to_string(&command).expect("it can be written");
+            let _ = again.apply(serde_json::from_str(&text).expect("it can be read"), now);
+        }
+        let indexes = |state: &State| {
+            queries(state).into_iter().map(|(name, (answer, index, _))| (name, answer, index)).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(indexes(&whole), indexes(&again));
+        prop_assert_eq!(whole.snapshot(), again.snapshot());
+        let before = indexes(&again);
+        let identity = again.identity().clone();
+        let later = again.restarted(identity, Duration::ZERO);
+        for ((name, answer, index), (_, then, again)) in before.into_iter().zip(indexes(&later)) {
+            prop_assert!(then != answer || again >= index, "{name}: {index} to {again}");
+            prop_assert!(then == answer || again > index, "{name} is another one at {index} to {again}");
+        }
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct ConsulOptions {
     pub master_token: Option<String>,
     /// A server that is no `-dev` one: alone as well, but it keeps its data, and answers in compact JSON.
     pub production: bool,
+    /// Also answer DNS, see [`Consul::dns`].
+    pub dns: bool,
     /// More configuration, as Consul's JSON without the outer braces.
     pub extra: Option<String>,
 }
@@ -87,6 +89,7 @@ pub struct Consul {
     https_port: u16,
     serf_port: u16,
     rpc_port: u16,
+    dns_port: u16,
     directory: TempDir,
     child: Option<Child>,
 }
@@ -207,6 +210,7 @@ impl Consul {
             https_port: port(),
             serf_port,
             rpc_port,
+            dns_port: port(),
             directory,
             child: None,
             options,
@@ -221,7 +225,7 @@ impl Consul {
         let data = directory.join("data");
         std::fs::create_dir_all(&data).expect("a directory can be made");
         let log = File::create(self.log_file()).expect("a file can be made");
-        let mut command = if self.is_embedded() { self.embedded_command() } else { self.command(&data) };
+        let mut command = if self.is_embedded() { self.embedded_command(&data) } else { self.command(&data) };
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor can be copied")).stderr(log);
         self.child = Some(children::spawn(command).expect("setpriv and consul can be executed"));
     }
@@ -230,9 +234,14 @@ impl Consul {
         self.options.is_embedded(self.peers.as_ref())
     }
 
-    fn embedded_command(&self) -> Command {
+    fn embedded_command(&self, data: &Path) -> Command {
         let mut command = children::mortal(embedded_binary());
         command.arg("catalog").arg(format!("--listen={}", self.http())).arg(format!("--node={}", self.node()));
+        // A `-dev` server keeps what was registered with its agent in its directory, and the embedded catalog everything or nothing.
+        command.arg("--data").arg(data);
+        if self.options.dns {
+            command.arg(format!("--dns={}", self.dns()));
+        }
         command
     }
 
@@ -252,10 +261,11 @@ impl Consul {
         let ip = self.ip;
         let socket =
             if self.options.unix_socket { format!(" unix://{}", self.socket().display()) } else { String::new() };
+        let dns = if self.options.dns { i32::from(self.dns_port) } else { -1 };
         let https = if self.options.tls.is_some() { i32::from(self.https_port) } else { -1 };
         let mut config = format!(
             r#"{{"node_name": {:?}, "bind_addr": "{ip}", "client_addr": "{ip}", "addresses": {{"http": "{ip}{socket}"}},
-                "ports": {{"http": {}, "https": {https}, "serf_lan": {}, "server": {}, "serf_wan": -1, "dns": -1, "grpc": -1}},
+                "ports": {{"http": {}, "https": {https}, "serf_lan": {}, "server": {}, "serf_wan": -1, "dns": {dns}, "grpc": -1}},
                 "performance": {{"raft_multiplier": 1}}, "disable_update_check": true, "leave_on_terminate": false,
                 "skip_leave_on_interrupt": true"#,
             self.node(),
@@ -335,6 +345,11 @@ impl Consul {
         SocketAddr::new(self.ip.into(), self.http_port)
     }
 
+    /// Where it answers DNS, if it was asked to.
+    pub fn dns(&self) -> SocketAddr {
+        SocketAddr::new(self.ip.into(), self.dns_port)
+    }
+
     /// Where it serves HTTPS, if it was given certificates.
     pub fn https(&self) -> SocketAddr {
         SocketAddr::new(self.ip.into(), self.https_port)
@@ -397,7 +412,7 @@ impl Consul {
     }
 
     /// Kills it if it runs, and starts it on the same ports with its data: what was registered with the agent is there again.
-    /// (KV and sessions of a `-dev` server are gone, as it keeps them in memory; so is everything of the embedded catalog.)
+    /// (KV and sessions of a `-dev` Consul are gone, as it keeps them in memory; the embedded catalog has them still.)
     ///
     /// # Panics
     /// When it does not come up.

@@ -5,6 +5,7 @@
 //! product.
 
 mod browser;
+mod catalog_kill;
 mod catalog_load;
 mod certificates;
 mod children;
@@ -19,6 +20,7 @@ mod proxy;
 mod wait;
 
 pub use browser::Browser;
+pub use catalog_kill::{CatalogKill, CatalogKillReport};
 pub use catalog_load::{CatalogLoad, CatalogLoadReport};
 pub use certificates::Certificates;
 pub use children::{mortal, spawn};

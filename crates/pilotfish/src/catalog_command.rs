@@ -23,10 +23,18 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let mut processes = Processes::new()?;
     let server = Server::bind(settings).await.map_err(|error| match error {
         error @ pilotfish_catalog::Error::TokenNeeded(_) => anyhow::Error::new(UsageError(error.to_string())),
-        error @ pilotfish_catalog::Error::Listen { .. } => error.into(),
+        error @ (pilotfish_catalog::Error::Listen { .. }
+        | pilotfish_catalog::Error::Dns { .. }
+        | pilotfish_catalog::Error::Data(_)) => error.into(),
     })?;
-    // Whoever started us may wait for this line, and may have closed the pipe.
-    let _ = writeln!(std::io::stderr(), "pilotfish: the catalog listens on http://{}", server.address());
+    if let Some(recovered) = server.recovered() {
+        notice(&recovered.to_string());
+    }
+    if let Some(address) = server.dns_address() {
+        notice(&format!("the catalog answers DNS on {address}"));
+    }
+    // Whoever started us may wait for this line.
+    notice(&format!("the catalog listens on http://{}", server.address()));
     let ended = async {
         loop {
             if let Happening::Signal(libc::SIGTERM | libc::SIGINT) = processes.next().await {
@@ -39,6 +47,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         () = ended => {}
     }
     Ok(())
+}
+
+/// Says something; whoever started us may have closed the pipe.
+fn notice(text: &str) {
+    let _ = writeln!(std::io::stderr(), "pilotfish: {text}");
 }
 
 fn settings(command: &CatalogCommand) -> anyhow::Result<Settings> {
@@ -54,6 +67,9 @@ fn settings(command: &CatalogCommand) -> anyhow::Result<Settings> {
         token: token.transpose()?,
         datacenter: command.datacenter.clone(),
         pretty: command.pretty,
+        data: command.data.clone(),
+        dns: command.dns,
+        notice,
         ..Settings::new(command.listen, command.node.clone().unwrap_or_else(hostname))
     })
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: long runs that watch whether anything grows, leaks or stops.
 
 mod catalog;
+mod catalog_kill;
 mod catalog_load;
 mod checks;
 mod conformance;
@@ -64,6 +65,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "catalog-load",
         about: "the embedded catalog with 10,000 watchers and 1,000 heartbeats each 3 s, on one core: no wake-up is lost or late",
         run: catalog_load::load,
+    },
+    Scenario {
+        name: "catalog-kill",
+        about: "the embedded catalog with --data, killed 200 times while clients write: what was acknowledged is there again",
+        run: catalog_kill::kills,
     },
     Scenario {
         name: "catalog-conformance",

@@ -40,13 +40,13 @@ pub(crate) fn service_maintenance(service: &str) -> String {
 pub(crate) struct Local {
     pub(crate) spec: AgentCheck,
     /// When the next heartbeat must have come.
-    beat_at: Option<Time>,
+    pub(super) beat_at: Option<Time>,
     /// When its service is removed unless it recovers.
-    reap_at: Option<Time>,
+    pub(super) reap_at: Option<Time>,
     /// When its output is told to the catalog.
-    output_at: Option<Time>,
+    pub(super) output_at: Option<Time>,
     /// What came with the last heartbeat.
-    said: String,
+    pub(super) said: String,
 }
 
 /// What is registered with the agent.

@@ -32,6 +32,15 @@ pub(crate) struct KvStore {
     undo: Option<Undo>,
 }
 
+/// What the store remembers beside its entries: deletions, and keys that cannot be locked yet.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Memory {
+    tombstones: Vec<(Vec<u8>, u64)>,
+    trees: Vec<(Vec<u8>, u64)>,
+    pub(crate) buried: Vec<(Time, Vec<u8>, u64)>,
+    pub(crate) delays: Vec<(Vec<u8>, Time)>,
+}
+
 /// What a transaction has changed so far: what there was before.
 #[derive(Debug, Default)]
 struct Undo {
@@ -175,6 +184,25 @@ impl KvStore {
     /// Puts an entry of a snapshot in its place.
     pub(crate) fn restore(&mut self, key: Vec<u8>, entry: Entry) {
         self.replace(&key, Some(entry));
+    }
+
+    /// What is remembered beside the entries.
+    pub(crate) fn memory(&self) -> Memory {
+        let pairs = |graves: &BTreeMap<Vec<u8>, u64>| graves.iter().map(|(key, index)| (key.clone(), *index)).collect();
+        Memory {
+            tombstones: pairs(&self.tombstones),
+            trees: pairs(&self.trees),
+            buried: self.buried.iter().cloned().collect(),
+            delays: self.delays.iter().map(|(key, until)| (key.clone(), *until)).collect(),
+        }
+    }
+
+    /// Remembers what another store did.
+    pub(crate) fn remember(&mut self, memory: Memory) {
+        self.tombstones = memory.tombstones.into_iter().collect();
+        self.trees = memory.trees.into_iter().collect();
+        self.buried = memory.buried.into();
+        self.delays = memory.delays.into_iter().collect();
     }
 
     fn bury(&mut self, key: Vec<u8>, tree: bool, writing: &Writing<'_>) {

@@ -11,6 +11,7 @@ mod agent;
 mod changes;
 mod command;
 mod due;
+mod keeping;
 mod kv;
 mod reading;
 mod sessions;
@@ -23,6 +24,7 @@ use std::collections::VecDeque;
 
 pub use changes::{Changes, Interest, Key};
 pub use command::{AgentCheck, Command, KvWrite, Means, Probe, Registration};
+pub use keeping::{Kept, Weight};
 pub(crate) use sessions::well_formed;
 pub use snapshot::Snapshot;
 pub(crate) use tables::Host;
@@ -45,7 +47,7 @@ const EVENTS: usize = 256;
 const FIRST_INDEX: u64 = 10;
 
 /// Who this catalog is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// Name of the only node.
     pub node: String,
@@ -226,18 +228,23 @@ impl State {
         result
     }
 
-    fn register_self(&mut self) {
-        let Identity { node, node_id, address, server_port, .. } = self.identity.clone();
+    /// The node of this agent, as it tells of it.
+    fn own_node(&self) -> Node {
+        let Identity { node, node_id, address, .. } = self.identity.clone();
         let lan = ["lan", "lan_ipv4", "wan", "wan_ipv4"].map(|name| (name.to_owned(), address.clone()));
         let meta = [("consul-network-segment".to_owned(), String::new())];
-        let node = Node {
+        Node {
             id: node_id,
             name: node,
             address,
             tagged_addresses: Some(lan.into()),
             meta: Some(meta.into()),
             stamp: Stamp::default(),
-        };
+        }
+    }
+
+    fn register_self(&mut self) {
+        let (node, server_port) = (self.own_node(), self.identity.server_port);
         let facts = [
             ("non_voter", "false"),
             ("raft_version", "3"),

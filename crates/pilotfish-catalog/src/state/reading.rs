@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::agent::Local;
 use super::command::{AgentCheck, Means};
-use super::due::Due;
 use super::snapshot::Snapshot;
 use super::{Answer, Check, Entry, Host, Identity, Node, Probe, Service, State, UserEvent, fold, kv};
 
@@ -223,18 +222,5 @@ impl State {
             self.keep_check(spec);
         }
         Answer::Done
-    }
-
-    /// Begins all deadlines anew, after a log was replayed with the times of an earlier process.
-    pub fn rebase(&mut self, now: super::Time) {
-        let snapshot = self.snapshot();
-        let index = self.index;
-        self.now = now;
-        self.restore(snapshot);
-        self.index = index;
-        self.changes.clear();
-        let mut slot = self.agent.compare_at;
-        self.deadlines.set(Due::Agent, &mut slot, Some(now));
-        self.agent.compare_at = slot;
     }
 }

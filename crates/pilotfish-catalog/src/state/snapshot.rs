@@ -1,4 +1,4 @@
-//! The whole state as one value, for `snapshot` and for whoever keeps it on disk.
+//! The whole state as one value, for `snapshot`; what a log of commands needs beside it is in [`super::keeping`].
 
 use serde::{Deserialize, Serialize};
 

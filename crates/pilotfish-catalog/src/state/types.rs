@@ -161,6 +161,7 @@ pub struct Definition {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The value.
+    #[serde(with = "crate::wire::base64_text")]
     pub value: Vec<u8>,
     /// A number that the client chose.
     pub flags: u64,

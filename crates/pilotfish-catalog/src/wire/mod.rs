@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub mod base64;
+pub(crate) mod base64_text;
 pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod duration;

@@ -52,6 +52,10 @@ pub(crate) struct CatalogCommand {
     pub(crate) token_file: Option<PathBuf>,
     /// Name of its node; the host's if `None`.
     pub(crate) node: Option<String>,
+    /// Where it keeps everything; in memory alone if `None`.
+    pub(crate) data: Option<PathBuf>,
+    /// Where it answers DNS.
+    pub(crate) dns: Option<SocketAddr>,
     /// Name of its datacenter.
     pub(crate) datacenter: String,
     /// Answers are laid out for people.

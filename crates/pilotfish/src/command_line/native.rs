@@ -121,6 +121,7 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   pilotfish catalog
+  pilotfish catalog --data /var/lib/pilotfish --dns 127.0.0.1:8600
   pilotfish catalog --listen 0.0.0.0:8500 --token-file /run/secrets/catalog")]
     Catalog(CatalogArgs),
     /// Print the completion script of a shell.
@@ -158,6 +159,12 @@ struct CatalogArgs {
     /// Name of its node [default: the host's name].
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// Directory in which everything is kept, also when the process is killed [default: in memory alone].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Also answer DNS there, for names that end with .consul [default: not].
+    #[arg(long, value_name = "IP:PORT")]
+    dns: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -294,10 +301,12 @@ pub(super) fn parse(
         Command::Template(TemplateFlags) => {
             return Err(Answer::usage("'template' comes first: pilotfish template --template SOURCE:DESTINATION"));
         }
-        Command::Catalog(CatalogArgs { listen, token_file, node }) => Invocation::Catalog(CatalogCommand {
+        Command::Catalog(CatalogArgs { listen, token_file, node, data, dns }) => Invocation::Catalog(CatalogCommand {
             listen,
             token_file,
             node,
+            data,
+            dns,
             datacenter: "dc1".to_owned(),
             pretty: false,
         }),

@@ -33,7 +33,7 @@ const KNOWN: &str = "\
 Usage: consul <command> [<args>]
 
 This is pilotfish's embedded catalog under the name of consul. It knows:
-    agent -dev             Runs the catalog
+    agent -dev             Runs the catalog (or with -data-dir DIR, to keep it)
     catalog services       Lists all registered services in a datacenter
     catalog nodes          Lists all nodes in the given datacenter
     catalog datacenters    Lists all known datacenters for this agent

@@ -75,7 +75,7 @@ impl OwnCatalog {
                             format!("the config names no catalog (key consul): the one at http://{ADDRESS} is used");
                         (Level::Info, text)
                     }
-                    error @ (Error::Listen { .. } | Error::TokenNeeded(_)) => (
+                    error @ (Error::Listen { .. } | Error::TokenNeeded(_) | Error::Dns { .. } | Error::Data(_)) => (
                         Level::Warn,
                         format!("the config names no catalog (key consul), and {error}; it is tried again"),
                     ),

@@ -17,9 +17,13 @@ impl Agent {
     fn start(flags: &[&str]) -> Agent {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pilotfish"), directory.path().join("consul")).unwrap();
+        Agent::start_in(directory, &[&["-dev"], flags].concat())
+    }
+
+    fn start_in(directory: TempDir, flags: &[&str]) -> Agent {
         let port = free_port([127, 0, 0, 1].into()).to_string();
         let mut command = Command::new(directory.path().join("consul"));
-        command.args(["agent", "-dev", "-http-port", &port, "-node=stand-in"]).args(flags);
+        command.current_dir(directory.path()).args(["agent", "-http-port", &port, "-node=stand-in"]).args(flags);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let agent = Agent { child, address: format!("127.0.0.1:{port}"), directory };
         wait_until("the agent to answer", || agent.ours(&["members"]).status.success().then_some(()));
@@ -139,10 +143,24 @@ fn what_the_stand_in_does_not_know_it_refuses() {
     check(&["kv", "export"], 127, "kv get, put, delete");
     check(&["connect", "proxy"], 127, "For everything else, install Consul.");
     check(&[], 127, "agent -dev");
-    check(&["agent"], 1, "only 'consul agent -dev'");
+    check(&["agent"], 1, "'consul agent -data-dir DIR'");
     check(&["agent", "-dev", "-config-dir=/etc/consul.d"], 1, "flag provided but not defined: -config-dir");
     check(&["agent", "-dev", "-client", "0.0.0.0", "-http-port", "0"], 1, "--token-file");
     check(&["agent", "-dev", "-client", "nonsense"], 1, "no IP address");
     check(&["-http-addr"], 127, "It knows");
     check(&["kv", "get", "-http-addr=127.0.0.1:1", "x"], 1, "connection refused");
+}
+
+#[test]
+fn an_agent_with_a_data_directory_keeps_what_was_written() {
+    let directory = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pilotfish"), directory.path().join("consul")).unwrap();
+    let flags = ["-server", "-bootstrap-expect=1", "-data-dir=data"];
+    let mut agent = Agent::start_in(directory, &flags);
+    assert!(agent.ours(&["kv", "put", "kept", "yes"]).status.success());
+    agent.child.kill().unwrap();
+    agent.child.wait().unwrap();
+    let directory = std::mem::replace(&mut agent.directory, tempfile::tempdir().unwrap());
+    let agent = Agent::start_in(directory, &flags);
+    assert_eq!(agent.ours(&["kv", "get", "kept"]).stdout, b"yes\n");
 }
