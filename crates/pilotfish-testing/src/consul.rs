@@ -38,8 +38,6 @@ pub enum OnlyConsul {
     Acl,
     /// The embedded catalog listens on TCP only.
     UnixSocket,
-    /// The embedded catalog keeps nothing over a restart.
-    Restart,
     /// The embedded catalog wants a token from whoever reaches it from another host.
     OtherHost,
     /// The test sets one of Consul's own options.

@@ -279,8 +279,7 @@ fn over_a_unix_socket() {
 
 #[test]
 fn a_service_that_consul_has_lost_is_registered_again() {
-    let kind = Kind::Consul(OnlyConsul::Restart);
-    let mut consul = Consul::start_with(ConsulOptions { kind, ..ConsulOptions::default() });
+    let mut consul = Consul::start();
     run(async {
         let client = client(consul.http());
         client.agent_register(&service("web-1")).await.unwrap();

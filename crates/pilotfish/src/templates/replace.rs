@@ -312,7 +312,7 @@ fn write_beside(
 ) -> anyhow::Result<Staged> {
     let (temporary, file) = create_beside(directory, name)?;
     let shown = path(&temporary);
-    let mut staged = Staged {
+    let staged = Staged {
         directory: directory.clone(),
         _file: file,
         temporary,
