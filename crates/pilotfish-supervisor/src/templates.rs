@@ -55,7 +55,9 @@ impl Supervisor {
         if self.facts.changed_since(render, template.asked.iter()) {
             template.changed(&mut self.out);
         }
-        template.rendered(&mut self.out, render, outcome);
+        if template.rendered(&mut self.out, render, outcome, self.held.is_some()) == Placed::Changed {
+            self.react(index);
+        }
     }
 
     /// Follows exactly what the templates ask, unless that is too much.
@@ -136,7 +138,9 @@ impl Supervisor {
         for mut gone in before {
             touched.push(format!("template.{}", gone.spec.name));
             self.history.forget_template(&gone.spec.name);
-            gone.abandon(&mut self.out);
+            let heirs = &mut self.templates;
+            let heir = heirs.iter_mut().find(|template| template.spec.destination == gone.spec.destination);
+            gone.bequeath(&mut self.out, heir);
         }
         // Fewer templates ask no more than before.
         let _ = self.follow_what_is_asked();

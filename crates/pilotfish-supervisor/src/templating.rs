@@ -44,6 +44,8 @@ pub(crate) struct Templating {
     again: bool,
     /// A rendering of the same file under an earlier definition is being put in place; nothing is rendered before that is over.
     predecessor: Option<RenderId>,
+    /// The file was replaced under an earlier definition, and nobody was told yet.
+    untold: bool,
     pub(crate) asked: BTreeSet<String>,
     pub(crate) missing: Vec<String>,
     pub(crate) failing: Option<String>,
@@ -88,6 +90,7 @@ impl Templating {
             activity: Activity::Due { first: now, splay: Duration::ZERO, at: now },
             again: false,
             predecessor: None,
+            untold: false,
             asked: BTreeSet::new(),
             missing: Vec::new(),
             failing: None,
@@ -103,8 +106,17 @@ impl Templating {
         let predecessor = self.abandon(out).or(self.predecessor);
         // What was asked is asked on until the new definition has said what it asks: most of it is the same.
         let asked = core::mem::take(&mut self.asked);
-        let (renders, changes) = (self.renders, self.changes);
-        Templating { predecessor, asked, renders, changes, ..Templating::new(spec, out.now) }
+        let (renders, changes, untold) = (self.renders, self.changes, self.untold);
+        Templating { predecessor, untold, asked, renders, changes, ..Templating::new(spec, out.now) }
+    }
+
+    /// Nothing more is done about it; whoever writes the same file under another name waits for what is still being put in place.
+    pub(crate) fn bequeath(&mut self, out: &mut Output, heir: Option<&mut Templating>) {
+        let left = self.abandon(out).or(self.predecessor);
+        if let Some(heir) = heir {
+            heir.predecessor = heir.predecessor.or(left);
+            heir.untold |= self.untold;
+        }
     }
 
     /// Nothing more is done about it; says which rendering is still being put in place.
@@ -193,7 +205,13 @@ impl Templating {
     }
 
     /// It was rendered, and what it asks is followed.
-    pub(crate) fn rendered(&mut self, out: &mut Output, render: RenderId, outcome: RenderOutcome) {
+    pub(crate) fn rendered(
+        &mut self,
+        out: &mut Output,
+        render: RenderId,
+        outcome: RenderOutcome,
+        held: bool,
+    ) -> Placed {
         self.missing.clear();
         match outcome {
             RenderOutcome::Waiting { missing } => {
@@ -203,6 +221,9 @@ impl Templating {
             RenderOutcome::Unchanged => {
                 out.notice(Notice::TemplateUnchanged { template: self.spec.name.clone() });
                 self.placed(out);
+                if self.untold {
+                    return self.tell(out, held);
+                }
             }
             RenderOutcome::Refused { reason } => {
                 self.fail(out, reason);
@@ -219,6 +240,7 @@ impl Templating {
                 None => self.commit(out, render),
             },
         }
+        Placed::Quiet
     }
 
     fn commit(&mut self, out: &mut Output, render: RenderId) {
@@ -297,6 +319,8 @@ impl Templating {
     ) -> Placed {
         if self.predecessor == Some(render) {
             self.predecessor = None;
+            // Whether it is what the new definition says is known once that was rendered.
+            self.untold |= result.is_ok();
             return Placed::Quiet;
         }
         if !matches!(self.activity, Activity::Committing(current) if current == render) {
@@ -310,6 +334,11 @@ impl Templating {
         out.notice(Notice::TemplateWritten { template, destination });
         self.changes += 1;
         self.placed(out);
+        self.tell(out, held)
+    }
+
+    fn tell(&mut self, out: &mut Output, held: bool) -> Placed {
+        self.untold = false;
         if held && self.spec.required && !self.spec.announced {
             return Placed::Quiet;
         }

@@ -460,4 +460,34 @@ fn a_file_is_not_rendered_anew_while_it_is_being_replaced() {
     }
     world.run(1_000);
     assert_eq!(file(&world), "text 3:a=6");
+    // Nor under another name.
+    world.fact("a", 7);
+    world.desk.disk = Disk::Hangs;
+    world.run(1);
+    world.desk.asks.insert("renamed".into(), (vec!["a"], None));
+    spec.templates[0].name = "renamed".into();
+    spec.jobs.truncate(1);
+    world.reload(10, spec);
+    world.run(100);
+    world.heal_desk();
+    world.fact("a", 6);
+    world.run(1_000);
+    assert_eq!(file(&world), "text 3:a=6");
+}
+
+/// A reload comes while the file is being replaced, and finds it as it is to be.
+#[test]
+fn a_file_that_an_earlier_definition_has_put_in_place_is_told() {
+    let mut spec = conf(|conf| conf);
+    let mut world = running(spec.clone());
+    world.fact("a", 2);
+    world.desk.disk = Disk::Hangs;
+    world.run(1);
+    spec.templates[0].splay = secs(1);
+    world.reload(1, spec);
+    world.run(100);
+    assert_eq!(file(&world), "text of conf:a=1", "it is still being replaced");
+    world.heal_desk();
+    world.run(1_000);
+    assert_eq!((file(&world), world.count("start command")), ("text of conf:a=2", 1), "{}", world.told());
 }
