@@ -8,7 +8,7 @@ use pilotfish_consul::{
     HealthQuery, HealthState, KvWrite, Leader, MemberStatus, NewSession, Read, ServiceEntry, TRANSACTION_OPERATIONS,
     TxnOperation, TxnOutcome,
 };
-use pilotfish_testing::{Consul, ConsulOptions, Kind, OnlyConsul, wait_until};
+use pilotfish_testing::{Consul, ConsulOptions, wait_until};
 
 use crate::{client, run, service};
 
