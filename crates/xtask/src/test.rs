@@ -13,10 +13,8 @@ use crate::{setup, verify, workspace};
 /// spends its time switching between them while their deadlines run.
 const TEST_THREADS: usize = 8;
 
-/// Tests whose outcome may depend on who serves the catalog, and which so run once more on ours. What they leave out needs a
-/// real Consul (`OnlyConsul` of `pilotfish-testing` says why), or speaks to none.
-const ON_BOTH_CATALOGS: &[&str] =
-    &["calls::", "catalog::", "live::", "slides::", "talk::", "telemetry::", "template", "watching::"];
+/// Tests that need a real Consul (`OnlyConsul` of `pilotfish-testing` says why); all others of the supervisor, the templates and the client
+/// run once more on the embedded catalog.
 const ONLY_ON_CONSUL: &[&str] = &["cluster::", "security::", "over_a_unix_socket"];
 
 /// What `cargo xtask test` was asked for.
@@ -60,12 +58,7 @@ fn run_tests_on_the_embedded_catalog(tools: &Tools, filters: &[String]) -> Resul
     cargo.args(["--package", "pilotfish-consul", "--package", "pilotfish", "--test", "it"]);
     cargo.env("PILOTFISH_TEST_CATALOG", "embedded");
     cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}"));
-    cargo.args(ONLY_ON_CONSUL.iter().flat_map(|name| ["--skip", name]));
-    if filters.is_empty() {
-        cargo.args(ON_BOTH_CATALOGS)
-    } else {
-        cargo.args(filters)
-    };
+    cargo.args(ONLY_ON_CONSUL.iter().flat_map(|name| ["--skip", name])).args(filters);
     workspace::run(&mut cargo)
 }
 
