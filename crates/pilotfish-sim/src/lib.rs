@@ -1,0 +1,21 @@
+//! Whole database clusters in one thread from one seed: the autopilot's decisions against model servers, a model catalog and a network that fail.
+
+mod catalog;
+mod database;
+mod fault;
+mod flaw;
+mod happening;
+mod invariants;
+mod narrative;
+mod network;
+mod replication;
+mod rng;
+mod run;
+mod server;
+mod supervisor;
+mod traffic;
+mod world;
+
+pub use fault::{Fault, Target};
+pub use flaw::Flaw;
+pub use run::{Outcome, Schedule, Violation};
