@@ -136,33 +136,34 @@ impl Lease {
 }
 
 /// For how long the lease has not changed, on this member's clock, *counting only time in which the catalog answered with a leader*: while it
-/// could not answer, the holder could not renew.
+/// could not answer, the holder could not renew. After a longer silence counting begins anew, so the holder has one whole lease to renew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeaseClock {
     index: Option<u64>,
     counted: Duration,
-    answered: Option<Time>,
+    answered: Time,
+    failed: bool,
 }
 
 impl LeaseClock {
     /// The catalog answered, with a leader, that the lease's index is `index` (0: there is none).
     ///
-    /// A gap of more than `longest_gap` since the last answer is not counted: nobody knows what happened in it.
+    /// Between two answers at most `longest_gap` apart, with no failure between them, the catalog is taken to have answered throughout.
     pub fn answered(&mut self, now: Time, index: u64, longest_gap: Duration) {
-        if self.index == Some(index) {
-            let gap = self.answered.map_or(Duration::ZERO, |before| now.since(before));
-            if gap <= longest_gap {
-                self.counted = self.counted.saturating_add(gap);
-            }
-        } else {
-            *self = LeaseClock { index: Some(index), ..LeaseClock::default() };
+        let gap = now.since(self.answered);
+        if self.index != Some(index) || gap > longest_gap {
+            self.counted = Duration::ZERO;
+        } else if !self.failed {
+            self.counted = self.counted.saturating_add(gap);
         }
-        self.answered = Some(now);
+        self.index = Some(index);
+        self.answered = now;
+        self.failed = false;
     }
 
     /// The catalog did not answer, or without a leader: the time since its last answer does not count.
     pub fn failed(&mut self) {
-        self.answered = None;
+        self.failed = true;
     }
 
     /// The time counted until the catalog's last answer. What passed since then is not known to count.

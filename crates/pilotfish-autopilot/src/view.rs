@@ -30,6 +30,9 @@ pub struct View {
     pub votes: alloc::vec::Vec<Vote>,
     /// What the data directory is and has promised.
     pub data: Data,
+    /// The cluster whose lease this member has ever seen held, kept on disk beside the data directory: an empty member that knows of a cluster
+    /// does not begin another when the catalog was wiped.
+    pub known_cluster: Option<ClusterId>,
     /// What this run of the supervisor holds.
     pub holding: Option<Holding>,
     /// A write of the lease whose outcome is not known, and which may still happen as long as the lease's index is the one it names.
@@ -139,7 +142,7 @@ pub struct Vote {
     pub seat: Seat,
     /// For which term.
     pub term: Term,
-    /// What it has, applied or in the relay log.
+    /// What it has, applied or in the relay log, without what it knows to be errant.
     pub received: GtidSet,
 }
 
@@ -301,6 +304,8 @@ pub struct SourceFacts {
     pub executed: GtidSet,
     /// Our own position just before: what is in it and not in the answer is errant.
     pub ours: GtidSet,
+    /// Which copy of our data that was.
+    pub data: DataId,
 }
 
 /// A role in the catalog.
@@ -364,6 +369,7 @@ impl View {
             records: BTreeMap::new(),
             votes: alloc::vec::Vec::new(),
             data: Data::Unknown,
+            known_cluster: None,
             holding: None,
             pending: None,
             lease_tried: None,

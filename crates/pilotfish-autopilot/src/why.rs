@@ -40,6 +40,11 @@ pub enum Why {
     Fencing,
     /// The catalog has not answered yet.
     CatalogNeverAnswered,
+    /// The catalog does not answer now.
+    CatalogSilent {
+        /// Since when.
+        since: Time,
+    },
     /// There is data and no lease.
     CatalogWiped {
         /// The cluster.
@@ -198,6 +203,11 @@ pub enum Why {
         needed: usize,
         /// Of how many.
         of: usize,
+    },
+    /// Another in-sync member has more, and can do what we cannot.
+    BetterCandidate {
+        /// The member.
+        member: MemberId,
     },
     /// Others have more.
     NotGreatest {
@@ -388,6 +398,7 @@ impl Why {
             Why::ServerStopped => "server-stopped",
             Why::Fencing => "fencing",
             Why::CatalogNeverAnswered => "catalog-never-answered",
+            Why::CatalogSilent { .. } => "catalog-silent",
             Why::CatalogWiped { .. } => "catalog-wiped",
             Why::CatalogWentBack { .. } => "catalog-went-back",
             Why::CatalogMayBeWiped { .. } => "catalog-may-be-wiped",
@@ -419,6 +430,7 @@ impl Why {
             Why::NotInSync { .. } => "not-in-sync",
             Why::OnlyLastPrimaryHasAll { .. } => "only-last-primary-has-all",
             Why::VotesMissing { .. } => "votes-missing",
+            Why::BetterCandidate { .. } => "better-candidate",
             Why::NotGreatest { .. } => "not-greatest",
             Why::OthersFirst { .. } => "others-first",
             Why::MayNotLead => "may-not-lead",

@@ -69,8 +69,14 @@ pub(crate) struct Catalog {
     pub reachable: bool,
     /// Has a leader.
     pub has_leader: bool,
-    /// When it began to answer without a break, in µs.
+    /// When it began to answer without a break, or stopped to, in µs.
     pub answers_since: u64,
+    /// Counts its breaks: only the end of the last one ends it.
+    pub outage: u64,
+    /// How long the last break was, in µs.
+    pub break_length: u64,
+    /// For how long it has answered since the lease was last written, before the last break, in µs.
+    pub answered_before: u64,
     /// When the lease was last written, in µs.
     pub lease_written: u64,
 }
@@ -79,6 +85,31 @@ impl Catalog {
     /// Whether it can serve a request.
     pub(crate) fn answers(&self) -> bool {
         self.reachable && self.has_leader
+    }
+
+    /// It stops to answer.
+    pub(crate) fn stops(&mut self, now: u64) {
+        if self.answers() {
+            self.answered_before += now - self.answers_since.max(self.lease_written);
+            self.answers_since = now;
+        }
+        self.has_leader = false;
+    }
+
+    /// It answers again.
+    pub(crate) fn returns(&mut self, now: u64) {
+        if !self.answers() {
+            self.break_length = now - self.answers_since;
+            self.answers_since = now;
+        }
+        self.reachable = true;
+        self.has_leader = true;
+    }
+
+    /// For how long it has answered since the lease was last written, in µs.
+    pub(crate) fn answered(&self, now: u64) -> u64 {
+        let since = now - self.answers_since.max(self.lease_written);
+        if self.answers() { self.answered_before + since } else { self.answered_before }
     }
 
     /// Carries out a write. True if the check held; the index is what was written.
@@ -90,6 +121,7 @@ impl Catalog {
                 if fits {
                     self.now.lease = Some((value.clone(), next));
                     self.lease_written = now;
+                    self.answered_before = 0;
                 }
                 fits
             }

@@ -123,10 +123,10 @@ impl World {
             }
             Fault::SlowNetwork(ms) => self.network.slow_until = self.now + ms * MS,
             Fault::CatalogElection(ms) | Fault::CatalogDown(ms) => {
-                self.catalog.has_leader = false;
+                self.catalog.stops(self.now);
                 self.catalog.reachable &= matches!(fault, Fault::CatalogElection(_));
-                self.catalog.answers_since = self.now;
-                let since = self.now;
+                self.catalog.outage += 1;
+                let since = self.catalog.outage;
                 self.catalog_lost();
                 self.after(ms * MS, Event::CatalogBack(since));
             }
@@ -213,6 +213,7 @@ impl World {
         self.restart_member(m, delay);
         self.members[m].disk.data = pilotfish_autopilot::Data::Empty;
         self.members[m].disk.database = None;
+        self.members[m].disk.known_cluster = None;
         self.members[m].disk.rebuilt += 1;
     }
 

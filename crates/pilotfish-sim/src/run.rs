@@ -96,7 +96,7 @@ impl Schedule {
             }
         }
         faults.sort_by_key(|(at, _)| *at);
-        limit_losses(&mut faults);
+        limit_losses(&mut faults, members);
         Schedule { seed, members, flavour, acks, durability, bootstrap: rng.chance(15), faults, until }
     }
 
@@ -123,8 +123,8 @@ impl Schedule {
 }
 
 /// A lost disk cannot be healed away: one of them at most, so that what is acknowledged survives by right.
-fn limit_losses(faults: &mut Vec<(u64, Fault)>) {
-    let mut lost = false;
+fn limit_losses(faults: &mut Vec<(u64, Fault)>, members: u32) {
+    let mut lost = members == 1;
     faults.retain(|(_, fault)| {
         let loses = matches!(fault, Fault::LoseDisk(..));
         let keep = !loses || !lost;
@@ -223,9 +223,10 @@ impl Run {
         let world = &mut self.world;
         world.tell(|| "--- all faults end".into());
         world.network.heal();
-        world.catalog.reachable = true;
-        world.catalog.has_leader = true;
-        world.catalog.answers_since = world.now;
+        if !world.catalog.answers() {
+            let outage = world.catalog.outage;
+            world.catalog_back(outage);
+        }
         world.catalog_order(|orders| orders.paused = false);
         let now = world.now;
         for member in &mut world.members {
@@ -271,7 +272,7 @@ impl Run {
         });
         let Some(best) = best else { return };
         let id = best as u32 + 1;
-        if world.catalog_resets > 0 && world.catalog.now.orders.adopt.is_none() && world.primary().is_none() {
+        if world.catalog_resets > 0 && world.catalog.now.orders.adopt.is_none() {
             world.fault(Fault::Adopt(id));
         }
         let lost_disk = world.members.iter().any(|member| member.disk.rebuilt > 0);
@@ -337,7 +338,7 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
     let me = MemberId(id);
     Member {
         id: me,
-        disk: Disk { data: Data::Empty, database: None, slow_until: 0, rebuilt: 0 },
+        disk: Disk { data: Data::Empty, database: None, slow_until: 0, known_cluster: None, rebuilt: 0 },
         server: Mysqld {
             process: Process::Stopped,
             run: 0,

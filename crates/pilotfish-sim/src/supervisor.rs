@@ -31,6 +31,7 @@ impl World {
         supervisor.paused_until = 0;
         supervisor.view = View::new(member.id, flavour, nonce, now);
         supervisor.view.data = member.disk.data;
+        supervisor.view.known_cluster = member.disk.known_cluster;
         supervisor.view.server = Server::Stopped;
         supervisor.requests.clear();
         supervisor.known = Default::default();
@@ -156,13 +157,14 @@ impl World {
         let (to, term, id) = (lease.holder.0 as usize - 1, lease.epoch.term, lease.holder);
         let ours =
             member.disk.database.as_ref().map_or_else(|| facts.executed.clone(), |database| database.executed.clone());
+        let Some(data) = view.identity().map(|identity| identity.data) else { return };
         let run = member.supervisor.run;
         let source = &self.members[to];
         let answers = source.server.process == Process::Up
             && source.server.paused_until <= self.now
             && self.network.connects(m, to, self.now);
         let executed = source.disk.database.as_ref().filter(|_| answers).map(|database| database.executed.clone());
-        let answer = executed.map(|executed| Box::new(SourceFacts { member: id, term, executed, ours }));
+        let answer = executed.map(|executed| Box::new(SourceFacts { member: id, term, executed, ours, data }));
         self.members[m].supervisor.asking = true;
         let delay = self.latency() * 2;
         self.after(delay, Event::SourceAnswer(m, run, answer));

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pilotfish_autopilot::{Catalog, Holding, LeaseFact, Orders, PendingWrite, Switchover, Time};
+use pilotfish_autopilot::{Catalog, Holding, LeaseFact, LeaseState, Orders, PendingWrite, Switchover, Time};
 
 use crate::catalog::{CatalogOrders, Snapshot, Write};
 use crate::flaw::Flaw;
@@ -38,6 +38,11 @@ impl World {
         let old = self.catalog.now.lease.as_ref().map(|(lease, _)| lease.clone());
         let (done, index) = self.catalog.write(write, self.now);
         if let (Write::Lease { value, .. }, true) = (write, done) {
+            // A server that is open stays so when its holder begins a new term.
+            let member = &mut self.members[m];
+            if value.holder == member.id && member.server.writable {
+                member.server.open_term = value.epoch.term;
+            }
             self.happenings.push(Happening::LeaseWritten { old, new: value.clone(), by: m });
         }
         if done {
@@ -186,10 +191,8 @@ impl World {
     }
 
     pub(crate) fn catalog_back(&mut self, since: u64) {
-        if self.catalog.answers_since == since {
-            self.catalog.reachable = true;
-            self.catalog.has_leader = true;
-            self.catalog.answers_since = self.now;
+        if self.catalog.outage == since && !self.catalog.answers() {
+            self.catalog.returns(self.now);
             self.tell(|| "the catalog answers again".into());
         }
     }
@@ -277,6 +280,14 @@ impl World {
             supervisor.order_seen = Some((order.id, since));
             Switchover { since, ..order }
         });
+        if let Some((lease, _)) = view.lease()
+            && lease.state != LeaseState::Initialising
+        {
+            view.known_cluster = view.known_cluster.or(Some(lease.cluster));
+            self.members[m].disk.known_cluster = view.known_cluster;
+        }
+        let supervisor = &mut self.members[m].supervisor;
+        let view = &mut supervisor.view;
         let (stop, orders) = (view.orders.stop, &snapshot.orders);
         view.orders = Orders { paused: orders.paused, stop, switchover, adopt: orders.adopt, force: orders.force };
         supervisor.known = snapshot.clone();

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
-use pilotfish_autopilot::{Act, Data, Flavour, MemberId, Policy, SourceFacts, Start, Term, Time, View};
+use pilotfish_autopilot::{Act, ClusterId, Data, Flavour, MemberId, Policy, SourceFacts, Start, Term, Time, View};
 
 use crate::catalog::{Catalog, Snapshot, Write};
 use crate::database::{Bits, Database, Gtid, Txn};
@@ -41,6 +41,8 @@ pub(crate) struct Disk {
     pub database: Option<Database>,
     /// Until when it is slow, in µs.
     pub slow_until: u64,
+    /// The cluster that was ever seen, beside the data directory.
+    pub known_cluster: Option<ClusterId>,
     /// How often it was lost.
     pub rebuilt: u32,
 }

@@ -7,11 +7,14 @@ use super::{Mind, Step, can_apply};
 use crate::act::{Act, LeaseChange};
 use crate::budget::FailureClass;
 use crate::lease::{Config, Lease, LeaseState, Seat, Term};
-use crate::view::{Identity, Receiver, ServerFacts, Vote};
+use crate::view::{Catalog, Identity, Receiver, ServerFacts, Vote};
 use crate::why::Why;
 
 impl Mind<'_> {
     pub(super) fn elect(&self, lease: &Lease, index: u64, facts: &ServerFacts, identity: Identity) -> Step {
+        if let Catalog::Unknown(since) = self.view.catalog {
+            return Step::Wait(Why::CatalogSilent { since }, None);
+        }
         let seat = Seat { member: self.view.me, data: identity.data };
         // Not for the last primary to wait for the votes: it has everything. Nor for the end of its own former lease.
         if lease.config.primary == seat && identity.promise <= lease.epoch.term.next() && self.policy.may_lead {
@@ -40,7 +43,12 @@ impl Mind<'_> {
             Receiver::Stopped | Receiver::Purged => {}
         }
         if !self.view.votes.iter().any(|vote| vote.seat == seat && vote.term == term) {
-            let vote = Vote { seat, term, received: facts.received.clone() };
+            // What we know to be errant was acknowledged by nobody, and must not keep others from having everything.
+            let received = match self.errant(lease) {
+                Some(errant) => facts.received.subtract(&errant),
+                None => facts.received.clone(),
+            };
+            let vote = Vote { seat, term, received };
             return Step::Do(Act::PublishVote { vote: Box::new(vote) }, Why::LeaseFree { term: lease.epoch.term });
         }
         self.stand(lease, index, facts, term)
@@ -68,6 +76,9 @@ impl Mind<'_> {
         }
         if !can_apply(facts) {
             return Step::Wait(Why::ApplierStopped, None);
+        }
+        if let Some(gtids) = self.errant(lease) {
+            return Step::Wait(Why::Errant { gtids }, None);
         }
         let me = self.view.me;
         let better = |vote: &&Vote| match vote.received.partial_cmp(&facts.received) {

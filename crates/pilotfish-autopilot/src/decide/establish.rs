@@ -2,12 +2,18 @@
 //! what we have. Until then nothing is written, and the votes of the old config still decide if we fail.
 
 use alloc::collections::BTreeMap;
+use core::cmp::Ordering;
+use core::time::Duration;
 
 use super::{Mind, Step, can_apply, is_drained};
 use crate::act::{Act, LeaseChange};
-use crate::lease::{Config, DataId, Lease, MemberId, Seat};
+use crate::lease::{Config, DataId, Lease, LeaseState, MemberId, Seat};
+use crate::time::Time;
 use crate::view::{Mode, Receiver, ServerFacts, Vote};
 use crate::why::Why;
+
+/// After so many times `leave_after` a holder that nobody can follow makes the config its own with nobody in it.
+const LAST_RESORT: u32 = 6;
 
 impl Mind<'_> {
     pub(super) fn establish(&self, lease: &Lease, index: u64) -> Step {
@@ -23,7 +29,7 @@ impl Mind<'_> {
         if !can_apply(facts) {
             // We cannot become what we claimed to be: somebody else may.
             return self.write(lease, index, LeaseChange::Release, Why::ApplierStopped, |value| {
-                value.state = crate::lease::LeaseState::Released;
+                value.state = LeaseState::Released;
             });
         }
         if !is_drained(facts) {
@@ -58,19 +64,51 @@ impl Mind<'_> {
         let config = Config { primary: seat, in_sync, acks };
         let floor = self.floor(lease);
         let holders = self.holders(lease, &config, position);
+        let missing = Why::ReplicasMissing { attached: config.in_sync.len(), holders, floor, acks };
         if config.in_sync.len() < floor || holders < usize::from(acks) {
-            let why = Why::ReplicasMissing { attached: config.in_sync.len(), holders, floor, acks };
-            return Step::Wait(why, None);
+            return self.unable(lease, index, facts, config, missing);
         }
         // Those who voted are alive, and worth a moment: without them the set would be smaller than it need be.
-        let patience = self.view.holding.as_ref().map(|holding| holding.since.after(self.policy.leave_after));
         let voted = self.votes(lease, lease.epoch.term).filter(|vote| vote.seat != seat);
         let absent = voted.filter(|vote| !config.in_sync.contains_key(&vote.seat.member)).count();
-        if let Some(until) = patience.filter(|until| absent > 0 && *until > self.now) {
-            let why = Why::ReplicasMissing { attached: config.in_sync.len(), holders, floor, acks };
-            return Step::Wait(why, Some(until));
+        if absent > 0 && self.held_for() < self.policy.leave_after {
+            return Step::Wait(missing, self.after_claim(1));
         }
         let why = Why::Established { in_sync: config.in_sync.len(), acks };
         self.write(lease, index, LeaseChange::Establish, why, |value| value.config = config)
+    }
+
+    /// Too few others can attach. Perhaps they cannot because they have more than we have: never acknowledged, but not ours to ignore.
+    fn unable(&self, lease: &Lease, index: u64, facts: &ServerFacts, config: Config, missing: Why) -> Step {
+        if self.held_for() < self.policy.leave_after {
+            return Step::Wait(missing, self.after_claim(1));
+        }
+        let greater = |vote: &&Vote| vote.received.partial_cmp(&facts.executed) == Some(Ordering::Greater);
+        if let Some(vote) = self.votes(lease, lease.epoch.term).find(greater) {
+            let why = Why::BetterCandidate { member: vote.seat.member };
+            return self.write(lease, index, LeaseChange::Release, why, |value| value.state = LeaseState::Released);
+        }
+        if self.held_for() < self.policy.leave_after * LAST_RESORT {
+            return Step::Wait(missing, self.after_claim(LAST_RESORT));
+        }
+        // We have every acknowledged write, so making the config our own is true even with nobody in it. It does not open us; but those who
+        // have what we do not can then be rebuilt, and join.
+        let diverged = self.view.records.iter().filter(|(member, record)| {
+            let more = record.executed.as_ref().is_some_and(|executed| !facts.executed.contains(executed));
+            **member != self.view.me && record.seen.term == lease.epoch.term && more
+        });
+        if diverged.count() == 0 {
+            return Step::Wait(missing, None);
+        }
+        let why = Why::Established { in_sync: config.in_sync.len(), acks: 0 };
+        self.write(lease, index, LeaseChange::Establish, why, |value| value.config = Config { acks: 0, ..config })
+    }
+
+    fn held_for(&self) -> Duration {
+        self.view.holding.as_ref().map_or(Duration::ZERO, |holding| self.now.since(holding.since))
+    }
+
+    fn after_claim(&self, times: u32) -> Option<Time> {
+        self.view.holding.as_ref().map(|holding| holding.since.after(self.policy.leave_after * times))
     }
 }

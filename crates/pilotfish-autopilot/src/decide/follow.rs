@@ -3,7 +3,7 @@
 use super::{Mind, Step, can_apply, is_drained};
 use crate::act::{Act, Condemnation};
 use crate::lease::Lease;
-use crate::view::{Applier, Identity, Mode, Receiver, ServerFacts};
+use crate::view::{Applier, Identity, Mode, Receiver, ServerFacts, SourceFacts};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -45,7 +45,7 @@ impl Mind<'_> {
                 Step::Wait(Why::ApplierStopped, None)
             };
         }
-        let Some(source) = self.view.source.as_ref().filter(|source| source.member == to && source.term == term) else {
+        let Some(source) = self.source(lease) else {
             return Step::Wait(Why::SourceSilent { source: to }, None);
         };
         if !source.executed.contains(&facts.executed) {
@@ -76,10 +76,17 @@ impl Mind<'_> {
         Some(Step::Do(Act::Condemn { reason }, why))
     }
 
+    /// What the holder of this lease answered about this copy of our data.
+    fn source(&self, lease: &Lease) -> Option<&SourceFacts> {
+        let data = self.view.identity().map(|identity| identity.data);
+        self.view.source.as_ref().filter(|source| {
+            source.member == lease.holder && source.term == lease.epoch.term && Some(source.data) == data
+        })
+    }
+
     /// What we have executed and an established primary has not.
     pub(super) fn errant(&self, lease: &Lease) -> Option<crate::gtid::GtidSet> {
-        let source = self.view.source.as_ref()?;
-        let current = lease.is_established() && source.member == lease.holder && source.term == lease.epoch.term;
-        (current && !source.executed.contains(&source.ours)).then(|| source.ours.subtract(&source.executed))
+        let source = self.source(lease).filter(|_| lease.is_established())?;
+        (!source.executed.contains(&source.ours)).then(|| source.ours.subtract(&source.executed))
     }
 }

@@ -111,7 +111,7 @@ impl<'a> Mind<'a> {
         (ours && lease.state != LeaseState::Released).then_some((lease, index))
     }
 
-    /// Whether the lease may be taken from its holder.
+    /// Whether the lease may be taken from its holder. Whoever asks this must also know that the catalog answers *now*.
     fn has_lapsed(&self, lease: &Lease) -> bool {
         lease.state == LeaseState::Released || self.view.lease_clock.unchanged() >= self.policy.expiry()
     }

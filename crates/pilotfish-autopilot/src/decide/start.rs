@@ -32,6 +32,9 @@ impl Mind<'_> {
         if let Some((member, _)) = self.view.records.iter().find(|(_, record)| with_data(record)) {
             return Step::Wait(Why::OthersHaveData { member: *member }, None);
         }
+        if let Some(cluster) = self.view.known_cluster {
+            return Step::Wait(Why::CatalogWiped { cluster, seen: Epoch::default() }, None);
+        }
         let absent = self.view.lease_clock.unchanged();
         if absent < self.policy.ttl {
             return Step::Wait(Why::CatalogMayBeWiped { absent, patience: self.policy.ttl }, None);

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::{Mind, Step};
 use crate::act::Act;
-use crate::view::{Access, Ailment, Applier, Data, Following, MemberRecord, Receiver, Role, Server};
+use crate::view::{Access, Ailment, Applier, Catalog, Data, Following, MemberRecord, Receiver, Role, Server};
 use crate::why::Why;
 
 /// Time between two reports of a position while others wait for it.
@@ -13,7 +13,10 @@ const URGENT_EVERY: Duration = Duration::from_millis(50);
 
 impl Mind<'_> {
     pub(super) fn tell(&self) -> Step {
-        if self.view.data == Data::Unknown || matches!(self.view.server, Server::Unknown) {
+        if self.view.catalog != Catalog::Answers
+            || self.view.data == Data::Unknown
+            || matches!(self.view.server, Server::Unknown)
+        {
             return Step::Pass(None);
         }
         let record = self.record();

@@ -138,7 +138,8 @@ impl Judge<'_> {
             self.held_by(former, &value.config, &facts.executed) >= value.config.acks,
             Objection::HoldersMissing,
         );
-        self.demand(value.config.in_sync.len() >= self.least(former), Objection::BelowFloor);
+        let closed = facts.access == Access::ReadOnly;
+        self.demand(closed || value.config.in_sync.len() >= self.least(former), Objection::BelowFloor);
     }
 
     fn least(&self, lease: &Lease) -> usize {

@@ -250,9 +250,14 @@ impl<'a> Judge<'a> {
         let facts = self.running();
         let receives = facts.is_none_or(|facts| matches!(facts.receiver, Receiver::Running { .. } | Receiver::Unknown));
         self.demand(!receives, Objection::StillReceives);
-        let same = |set: &GtidSet| set.subtract(&vote.received).is_empty() && vote.received.subtract(set).is_empty();
-        let true_to_fact = facts.is_some_and(|facts| same(&facts.received)) && self.own_seat() == Some(vote.seat);
-        self.demand(true_to_fact, Objection::VoteUntrue);
+        let errant = self.view.source.as_ref().map(|source| source.ours.subtract(&source.executed));
+        // Nothing that the server does not have, and everything but what is known to be errant.
+        let true_to_fact = facts.is_some_and(|facts| {
+            let left_out = facts.received.subtract(&vote.received);
+            let known = errant.as_ref().is_some_and(|errant| left_out.subtract(errant).is_empty());
+            vote.received.subtract(&facts.received).is_empty() && (left_out.is_empty() || known)
+        });
+        self.demand(true_to_fact && self.own_seat() == Some(vote.seat), Objection::VoteUntrue);
         let next = self.lease_value().map(|lease| lease.epoch.term.next());
         self.demand(next == Some(vote.term), Objection::WrongEpoch);
         self.demand(self.is_free(), Objection::NotFree);

@@ -19,6 +19,9 @@ impl fmt::Display for Why {
             Why::CatalogNeverAnswered => {
                 f.write_str("the catalog has not answered yet: without the lease nobody knows whom to follow")
             }
+            Why::CatalogSilent { since } => {
+                write!(f, "the catalog does not answer, since {since:?}: unknown is not free")
+            }
             Why::CatalogWiped { cluster, seen } => write!(
                 f,
                 "refused: there is data of cluster {:016x} (term {}) and no lease in the catalog; if the catalog was wiped, `adopt` the member with the right data",
@@ -104,6 +107,9 @@ impl fmt::Display for Why {
                 f,
                 "{have} votes for {term}, {needed} are needed of the {of} in sync: fewer may lack an acknowledged write"
             ),
+            Why::BetterCandidate { member } => {
+                write!(f, "{member} has more than this member, so it cannot follow: leave the lease to it")
+            }
             Why::NotGreatest { term, covered, needed } => {
                 write!(f, "this member has all that {covered} voters for {term} have, {needed} are needed")
             }

@@ -22,12 +22,16 @@ impl Invariant for Elections {
         if lease.epoch.term.next() != vote.term || lease.state == LeaseState::Released || world.catalog_resets > 0 {
             return Ok(());
         }
-        let ttl = world.members[*member].supervisor.policy.ttl.as_micros() as u64;
-        let free_since = world.catalog.lease_written.max(world.catalog.answers_since);
-        let waited = world.now.saturating_sub(free_since);
+        let policy = &world.members[*member].supervisor.policy;
+        let ttl = policy.ttl.as_micros() as u64;
+        let catalog = &world.catalog;
+        // After a long break the holder has a whole lease; a short one only does not count.
+        let long_break = catalog.break_length > policy.longest_gap().as_micros() as u64;
+        let since_break = world.now.saturating_sub(catalog.lease_written.max(catalog.answers_since));
+        let waited = if long_break && catalog.answers() { since_break } else { catalog.answered(world.now) };
         // A renewal that landed while the vote was decided is the usual race, which is harmless.
-        let raced = world.now.saturating_sub(world.catalog.lease_written)
-            < world.members[*member].supervisor.policy.renew_every.as_micros() as u64;
+        let age = world.now.saturating_sub(catalog.lease_written);
+        let raced = age < policy.renew_every.as_micros() as u64;
         if waited * 100 < ttl * LEAST && !raced {
             return Err(format!(
                 "member {} votes for {} {} ms after the lease was last written or the catalog came back",
