@@ -9,6 +9,8 @@ use crate::world::{Event, Index, Process, Receiving, Waiting, World};
 
 /// How long a drain may take, in µs.
 const DRAIN_LIMIT: u64 = 2_000_000;
+/// How long `read_only` may wait for commits, in µs.
+const CLOSE_LIMIT: u64 = 20_000_000;
 /// MariaDB's numbers rise with the term by so many bits. Fewer than on real servers, because terms are few here.
 const TERM_SHIFT: u64 = 20;
 
@@ -112,6 +114,8 @@ impl World {
                 let server = &mut self.members[m].server;
                 server.closing = server.writable && !server.waiting.is_empty();
                 server.writable &= server.closing;
+                self.drain_check(m, run, operation, self.now + CLOSE_LIMIT);
+                return false;
             }
             _catalog_or_nothing => {}
         }
@@ -120,8 +124,9 @@ impl World {
 
     pub(crate) fn drain_check(&mut self, m: Index, run: u64, operation: u64, until: u64) {
         let member = &self.members[m];
-        let drained =
+        let applied =
             member.disk.database.as_ref().is_none_or(|database| database.relay.is_empty() || database.applier_broken);
+        let drained = applied && !member.server.closing;
         if drained || self.now >= until || member.server.process != Process::Up {
             return self.after(300, Event::Done(m, run, operation));
         }

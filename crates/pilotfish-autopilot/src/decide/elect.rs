@@ -113,9 +113,13 @@ impl Mind<'_> {
     }
 
     /// An operator accepts the loss. Everything else is as usual: the term rises, others follow or are rebuilt.
-    pub(super) fn force(&self, lease: &Lease, index: u64, facts: &ServerFacts, identity: Identity) -> Step {
+    pub(super) fn forced(&self, lease: &Lease, index: u64, identity: Identity) -> Option<Step> {
         let term = lease.epoch.term.next();
-        match facts.receiver {
+        let facts = self.view.facts()?;
+        if self.view.orders.force != Some((self.view.me, term)) || lease.is_established() && self.held().is_some() {
+            return None;
+        }
+        Some(match facts.receiver {
             Receiver::Running { .. } => Step::Do(Act::StopReceiver { term }, Why::Forced { term }),
             Receiver::Unknown => Step::Wait(Why::ServerUnknown, None),
             Receiver::Stopped | Receiver::Purged if !super::is_drained(facts) && can_apply(facts) => {
@@ -131,6 +135,6 @@ impl Mind<'_> {
                     value.config = Config { primary, in_sync: Default::default(), acks: 0 };
                 })
             }
-        }
+        })
     }
 }

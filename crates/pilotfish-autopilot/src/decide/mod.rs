@@ -107,7 +107,9 @@ impl<'a> Mind<'a> {
         let (lease, index) = self.view.lease()?;
         let ours = lease.holder == self.view.me
             && lease.cluster == holding.lease.cluster
-            && lease.epoch.term == holding.lease.epoch.term;
+            && lease.epoch.term == holding.lease.epoch.term
+            // A catalog that went back may show a lease of ours that others have replaced since.
+            && self.view.identity().is_none_or(|identity| identity.seen <= lease.epoch);
         (ours && lease.state != LeaseState::Released).then_some((lease, index))
     }
 

@@ -3,7 +3,7 @@
 use super::{Mind, Step};
 use crate::act::{Act, Condemnation, LeaseChange};
 use crate::lease::{Epoch, Lease, LeaseState, Term};
-use crate::view::{Data, Identity, LeaseFact, Server};
+use crate::view::{Access, Data, Identity, LeaseFact, Server};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -24,12 +24,16 @@ impl Mind<'_> {
         }
     }
 
-    /// Nothing is held: the server may stop politely, since it takes no writes (the fence has seen to that).
+    /// Nothing is held: the server may stop, politely if it takes no writes.
     pub(super) fn stop(&self, since: crate::time::Time) -> Step {
         match self.view.server {
             Server::Stopped => Step::Wait(Why::StoppedAsAsked, None),
             Server::Unknown | Server::Starting { .. } => Step::Do(Act::FenceServer, Why::StopAsked { since }),
-            Server::Running(_) => Step::Do(Act::StopServer, Why::StopAsked { since }),
+            Server::Running(ref facts) if facts.access == Access::ReadOnly => {
+                Step::Do(Act::StopServer, Why::StopAsked { since })
+            }
+            // Without a lease that says so nobody knows what a polite stop would acknowledge.
+            Server::Running(_) => Step::Do(Act::FenceServer, Why::StopAsked { since }),
         }
     }
 
@@ -51,6 +55,9 @@ impl Mind<'_> {
         if lease.epoch > identity.seen {
             return Step::Do(Act::Remember { seen: lease.epoch }, Why::NewEpoch { epoch: lease.epoch });
         }
+        if let Some(step) = self.forced(lease, index, identity) {
+            return step;
+        }
         if self.held().is_some() {
             return if lease.is_established() { self.lead(lease, index) } else { self.establish(lease, index) };
         }
@@ -59,12 +66,6 @@ impl Mind<'_> {
             Server::Stopped => self.start_server(lease),
             Server::Starting { since } => Step::Wait(Why::ServerStarting { since }, None),
             Server::Running(ref facts) => {
-                if let Some((member, term)) = self.view.orders.force
-                    && member == self.view.me
-                    && term == lease.epoch.term.next()
-                {
-                    return self.force(lease, index, facts, identity);
-                }
                 if self.has_lapsed(lease) || lease.holder == self.view.me {
                     self.elect(lease, index, facts, identity)
                 } else {
@@ -120,7 +121,8 @@ impl Mind<'_> {
                 Server::Unknown | Server::Starting { .. } | Server::Running(_) => Step::Wait(why, None),
             };
         };
-        let highest = self.view.votes.iter().map(|vote| vote.term).max().unwrap_or_default();
+        let told = self.view.records.values().map(|record| record.promise.max(record.seen.term));
+        let highest = self.view.votes.iter().map(|vote| vote.term).chain(told).max().unwrap_or_default();
         let term = Term(highest.max(identity.promise).max(identity.seen.term).0 + 1);
         let mut value = Lease {
             cluster: identity.cluster,

@@ -62,6 +62,9 @@ impl Mind<'_> {
             let act = Act::InitialiseCluster { cluster: lease.cluster, data, term: lease.epoch.term };
             return Step::Do(act, Why::Initialising { cluster: lease.cluster });
         }
+        if let Some(cluster) = self.view.known_cluster {
+            return Step::Wait(Why::CatalogWiped { cluster, seen: Epoch::default() }, None);
+        }
         // Our own from before a crash, or another's that is gone: begin anew, with a new identity, so that what is left of it is known as such.
         if lease.holder == self.view.me || self.has_lapsed(lease) {
             let epoch = Epoch { term: lease.epoch.term.next(), change: lease.epoch.change + 1 };

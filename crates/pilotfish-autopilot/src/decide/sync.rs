@@ -16,7 +16,7 @@ use alloc::collections::BTreeSet;
 use super::{Mind, Step, is_drained};
 use crate::act::{Act, LeaseChange};
 use crate::lease::{Lease, MemberId, Seat, Term};
-use crate::view::{Access, Acking, Following, Mode, Receiver, ServerFacts};
+use crate::view::{Access, Acking, Following, MemberRecord, Mode, Receiver, ServerFacts};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -55,7 +55,12 @@ impl Mind<'_> {
             .iter()
             .filter(|(_, record)| record.data.is_some_and(|(cluster, _)| cluster == lease.cluster));
         let votes = self.view.votes.iter().filter(|vote| lease.config.has(vote.seat)).map(|vote| vote.term);
-        let highest = records.map(|(_, record)| record.promise).chain(votes).max()?;
+        // Who has seen more than this lease, before the catalog went back, waits for a higher term as well.
+        let bound = |record: &MemberRecord| match record.seen > lease.epoch {
+            true => record.promise.max(record.seen.term.next()),
+            false => record.promise,
+        };
+        let highest = records.map(|(_, record)| bound(record)).chain(votes).max()?;
         (highest > lease.epoch.term).then_some(highest)
     }
 
@@ -174,7 +179,8 @@ impl Mind<'_> {
 
     /// How many acks the lease should ask for, with the replicas that are there or may come back any moment.
     fn target_acks(&self, lease: &Lease, facts: &ServerFacts) -> u8 {
-        let present = lease.config.in_sync.keys().filter(|member| !self.is_long_missing(facts, **member)).count();
+        let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
+        let present = seats.filter(|seat| self.is_well(*seat) && !self.is_long_missing(facts, seat.member)).count();
         let wanted = self.policy.acks_with(present);
         let least = u8::from(self.floor(lease) > 0 && !self.is_async() && lease.config.acks > 0);
         wanted.max(least)

@@ -1,4 +1,7 @@
 //! At any instant at most one member can acknowledge: once somebody has opened in a term, nobody acknowledges in a lower one.
+//!
+//! One thing is allowed, where a write needs several acks: one that the new primary already had when it opened may get its OK late, when a member
+//! without a vote adds the last ack to those that voters gave before they voted. That is a late answer, not a second history.
 
 use pilotfish_autopilot::Term;
 
@@ -25,7 +28,10 @@ impl Invariant for OneAcknowledger {
             }
             Happening::Acknowledged { by, txn } if !world.forced => {
                 let term = world.members[*by].server.open_term;
-                if self.opened.is_some_and(|opened| opened != *by) {
+                let has_it = |member: usize| {
+                    world.members[member].disk.database.as_ref().is_some_and(|database| database.in_log.has(*txn))
+                };
+                if self.opened.is_some_and(|opened| opened != *by && !has_it(opened)) {
                     return Err(format!(
                         "member {} acknowledges transaction {txn} in {term} although member {} has opened in {}",
                         by + 1,

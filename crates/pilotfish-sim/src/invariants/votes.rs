@@ -19,7 +19,7 @@ impl Invariant for Votes {
                 if vote.term < *before {
                     return Err(format!("member {} votes for {} after {before}", member + 1, vote.term));
                 }
-                if world.members[*member].server.receiver.is_some() {
+                if world.members[*member].server.receiver.is_some_and(|receiver| !receiver.purged) {
                     return Err(format!("member {} votes for {} while it receives", member + 1, vote.term));
                 }
             }
