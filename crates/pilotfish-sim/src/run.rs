@@ -96,8 +96,9 @@ impl Schedule {
             }
         }
         faults.sort_by_key(|(at, _)| *at);
-        limit_losses(&mut faults, members);
-        Schedule { seed, members, flavour, acks, durability, bootstrap: rng.chance(15), faults, until }
+        let bootstrap = rng.chance(15);
+        limit_losses(&mut faults, members == 1 || bootstrap);
+        Schedule { seed, members, flavour, acks, durability, bootstrap, faults, until }
     }
 
     /// Runs it, with a planted bug or none.
@@ -122,9 +123,8 @@ impl Schedule {
     }
 }
 
-/// A lost disk cannot be healed away: one of them at most, so that what is acknowledged survives by right.
-fn limit_losses(faults: &mut Vec<(u64, Fault)>, members: u32) {
-    let mut lost = members == 1;
+/// A lost disk cannot be healed away: one of them at most, and not the only one, so that what is acknowledged survives by right.
+fn limit_losses(faults: &mut Vec<(u64, Fault)>, mut lost: bool) {
     faults.retain(|(_, fault)| {
         let loses = matches!(fault, Fault::LoseDisk(..));
         let keep = !loses || !lost;

@@ -5,15 +5,12 @@ use alloc::collections::BTreeMap;
 use core::cmp::Ordering;
 use core::time::Duration;
 
-use super::{Mind, Step, can_apply, is_drained};
+use super::{LAST_RESORT, Mind, Step, can_apply, is_drained};
 use crate::act::{Act, LeaseChange};
 use crate::lease::{Config, DataId, Lease, LeaseState, MemberId, Seat};
 use crate::time::Time;
 use crate::view::{Mode, Receiver, ServerFacts, Vote};
 use crate::why::Why;
-
-/// After so many times `leave_after` a holder that nobody can follow makes the config its own with nobody in it.
-const LAST_RESORT: u32 = 6;
 
 impl Mind<'_> {
     pub(super) fn establish(&self, lease: &Lease, index: u64) -> Step {

@@ -37,6 +37,9 @@ use crate::time::Time;
 use crate::view::{Applier, Following, MemberRecord, Mode, ServerFacts, View};
 use crate::why::Why;
 
+/// After so many times `leave_after` a holder does without a replica what it would rather do with one.
+const LAST_RESORT: u32 = 6;
+
 /// What to do next, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {

@@ -7,7 +7,7 @@ use crate::act::{Act, LeaseChange, Start};
 use crate::budget::FailureClass;
 use crate::gtid::Flavour;
 use crate::lease::{ClusterId, Config, DataId, Epoch, Lease, LeaseState, MemberId, Seat, Term};
-use crate::view::{Identity, LeaseFact, Server};
+use crate::view::{Identity, LeaseFact, MemberRecord, Server};
 use crate::why::Why;
 
 /// Distinguishes a copy's identity from the cluster's, which is made of the same random number.
@@ -28,9 +28,8 @@ impl Mind<'_> {
     /// No lease, and nobody who speaks of data: begin a cluster. But only after the catalog has said so for as long as a lease lasts, so that
     /// members with data can report that they have some.
     fn bootstrap(&self) -> Step {
-        let with_data = |record: &&crate::view::MemberRecord| record.data.is_some();
-        if let Some((member, _)) = self.view.records.iter().find(|(_, record)| with_data(record)) {
-            return Step::Wait(Why::OthersHaveData { member: *member }, None);
+        if let Some(member) = self.other_with_data() {
+            return Step::Wait(Why::OthersHaveData { member }, None);
         }
         if let Some(cluster) = self.view.known_cluster {
             return Step::Wait(Why::CatalogWiped { cluster, seen: Epoch::default() }, None);
@@ -41,6 +40,12 @@ impl Mind<'_> {
         }
         let value = self.first_lease(Epoch { term: Term(1), change: 1 });
         self.write_value(0, LeaseChange::Create, Why::NoCluster, value)
+    }
+
+    /// Another member whose data was once part of a cluster.
+    fn other_with_data(&self) -> Option<MemberId> {
+        let used = |record: &MemberRecord| record.data.is_some() && record.seen > Epoch::default();
+        self.view.records.iter().find(|(_, record)| used(record)).map(|(member, _)| *member)
     }
 
     fn first_lease(&self, epoch: Epoch) -> Lease {
@@ -64,6 +69,9 @@ impl Mind<'_> {
         }
         if let Some(cluster) = self.view.known_cluster {
             return Step::Wait(Why::CatalogWiped { cluster, seen: Epoch::default() }, None);
+        }
+        if let Some(member) = self.other_with_data() {
+            return Step::Wait(Why::OthersHaveData { member }, None);
         }
         // Our own from before a crash, or another's that is gone: begin anew, with a new identity, so that what is left of it is known as such.
         if lease.holder == self.view.me || self.has_lapsed(lease) {

@@ -13,7 +13,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::{Mind, Step, is_drained};
+use super::{LAST_RESORT, Mind, Step, is_drained};
 use crate::act::{Act, LeaseChange};
 use crate::lease::{Lease, MemberId, Seat, Term};
 use crate::view::{Access, Acking, Following, MemberRecord, Mode, Receiver, ServerFacts};
@@ -171,18 +171,25 @@ impl Mind<'_> {
     /// How many acks the server asks for: never fewer than the lease says, or may say already.
     fn wanted_acks(&self, lease: &Lease, facts: &ServerFacts) -> u8 {
         let in_doubt = self.view.pending.as_ref().map_or(0, |pending| pending.value.config.acks);
-        let least = lease.config.acks.max(in_doubt);
+        let least = lease.config.acks.max(in_doubt).max(u8::from(self.floor(lease) > 0));
         let target = self.target_acks(lease, facts);
         // More only when they are there: otherwise every write would wait for somebody who has not come yet.
         if usize::from(target) <= self.connected(lease, facts) { least.max(target) } else { least }
     }
 
     /// How many acks the lease should ask for, with the replicas that are there or may come back any moment.
+    ///
+    /// Where writes must not go on alone it is at least one, with one exception: if no member of the set will ever acknowledge again as it is.
+    /// Then the lease says 0, so that nobody but us can be elected, the set can be emptied, and its members rebuilt; the server goes on asking
+    /// for an ack, so writes wait.
     fn target_acks(&self, lease: &Lease, facts: &ServerFacts) -> u8 {
         let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
-        let present = seats.filter(|seat| self.is_well(*seat) && !self.is_long_missing(facts, seat.member)).count();
+        let present =
+            seats.clone().filter(|seat| self.is_well(*seat) && !self.is_long_missing(facts, seat.member)).count();
         let wanted = self.policy.acks_with(present);
-        let least = u8::from(self.floor(lease) > 0 && !self.is_async() && lease.config.acks > 0);
+        let hopeless = !lease.config.in_sync.is_empty()
+            && seats.clone().all(|seat| !self.is_well(seat) && self.is_missing_for(facts, seat.member, LAST_RESORT));
+        let least = u8::from(self.floor(lease) > 0 && !self.is_async() && lease.config.acks > 0 && !hopeless);
         wanted.max(least)
     }
 
@@ -192,8 +199,13 @@ impl Mind<'_> {
     }
 
     fn is_long_missing(&self, facts: &ServerFacts, member: MemberId) -> bool {
+        self.is_missing_for(facts, member, 1)
+    }
+
+    /// Whether a member's acking connection is missing for so many times `leave_after`.
+    fn is_missing_for(&self, facts: &ServerFacts, member: MemberId, times: u32) -> bool {
         match facts.acking.get(&member) {
-            Some(Acking::Missing { since }) => self.now.since(*since) >= self.policy.leave_after,
+            Some(Acking::Missing { since }) => self.now.since(*since) >= self.policy.leave_after * times,
             Some(Acking::Connected) | None => false,
         }
     }
@@ -216,15 +228,16 @@ impl Mind<'_> {
     /// Who should leave, one at a time: unwell or gone for long, and the rest can go on without it.
     fn leaver(&self, lease: &Lease, facts: &ServerFacts) -> Option<MemberId> {
         let config = &lease.config;
-        let floor = self.floor(lease);
-        if config.in_sync.len() <= floor || config.in_sync.len() <= usize::from(config.acks) {
-            return None;
-        }
+        let size = config.in_sync.len();
+        // A set that nobody is elected from (0 acks) may be emptied of those that are unwell, whatever the floor: writes wait all the same.
+        let spare = size > self.floor(lease) && size > usize::from(config.acks);
         let is_there = |member: &MemberId| facts.acking.get(member) == Some(&Acking::Connected);
         config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data }).find_map(|seat| {
             let rest = config.in_sync.keys().filter(|member| **member != seat.member && is_there(member)).count();
-            let should = !self.is_well(seat) || self.is_long_missing(facts, seat.member);
-            (should && rest >= usize::from(config.acks)).then_some(seat.member)
+            let well = self.is_well(seat);
+            let should = !well || self.is_long_missing(facts, seat.member);
+            let may = spare || (config.acks == 0 && !well);
+            (should && may && rest >= usize::from(config.acks)).then_some(seat.member)
         })
     }
 

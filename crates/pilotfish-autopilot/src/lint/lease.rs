@@ -114,7 +114,8 @@ impl Judge<'_> {
             })
         });
         let in_it = self.own_seat().is_some_and(|seat| config.in_sync.get(&seat.member) == Some(&seat.data));
-        in_it && counted.count() + usize::from(config.acks) > config.in_sync.len() && config.acks > 0
+        let possible = config.acks > 0 && usize::from(config.acks) <= config.in_sync.len();
+        in_it && possible && counted.count() + usize::from(config.acks) > config.in_sync.len()
     }
 
     fn retake(&mut self, former: &Lease, value: &Lease) {
@@ -142,7 +143,7 @@ impl Judge<'_> {
         self.demand(closed || value.config.in_sync.len() >= self.least(former), Objection::BelowFloor);
     }
 
-    fn least(&self, lease: &Lease) -> usize {
+    pub(super) fn least(&self, lease: &Lease) -> usize {
         if lease.alone { 0 } else { self.policy.floor(self.view.records.len()) }
     }
 
@@ -197,7 +198,7 @@ impl Judge<'_> {
                 let held = self.held_by(former, &former.config, &facts.executed);
                 self.demand(!more || held >= acks, Objection::HoldersMissing);
                 let durable = self.policy.durability == Durability::Quorum && self.least(former) > 0;
-                self.demand(!durable || acks > 0 || former.config.acks == 0, Objection::BelowFloor);
+                self.demand(!durable || acks > 0 || facts.acks > 0, Objection::BelowFloor);
             }
             LeaseChange::HandOver(to) => return self.hand_over(to, former, value),
             LeaseChange::Create
@@ -218,7 +219,8 @@ impl Judge<'_> {
         let cut = !facts.gate.contains(&member) && facts.acking.get(&member) != Some(&Acking::Connected);
         self.demand(cut, Objection::NotCut);
         self.demand(self.held_by(former, rest, &facts.executed) >= rest.acks, Objection::HoldersMissing);
-        self.demand(rest.in_sync.len() >= self.least(former), Objection::BelowFloor);
+        let waits = rest.acks == 0 && facts.acks > 0;
+        self.demand(waits || rest.in_sync.len() >= self.least(former), Objection::BelowFloor);
     }
 
     fn hand_over(&mut self, to: MemberId, former: &Lease, value: &Lease) {

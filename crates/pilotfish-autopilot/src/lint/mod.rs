@@ -290,6 +290,8 @@ impl<'a> Judge<'a> {
         let lease = self.lease_value().map_or(0, |lease| lease.config.acks);
         let doubt = self.view.pending.as_ref().map_or(0, |pending| pending.value.config.acks);
         self.demand(acks >= lease && acks >= doubt, Objection::TooFewAcks);
+        let alone = self.lease_value().is_some_and(|lease| self.least(lease) == 0);
+        self.demand(alone || acks > 0, Objection::BelowFloor);
     }
 
     fn open(&mut self, term: crate::lease::Term) {
