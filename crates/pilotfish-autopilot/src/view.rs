@@ -223,6 +223,9 @@ pub struct ServerFacts {
     pub executed: GtidSet,
     /// What it has executed or holds in its relay log.
     pub received: GtidSet,
+    /// What was in its binary log when the last `SetGate` or `SetAcks` had taken effect: all that was acknowledged under other rules is in it.
+    /// Without one in this run of the server: `executed`.
+    pub settled: GtidSet,
     /// The receiver.
     pub receiver: Receiver,
     /// The applier.

@@ -79,15 +79,15 @@ impl Schedule {
     /// Draws a schedule from a seed.
     pub fn draw(seed: u64) -> Schedule {
         let mut rng = Rng::new(seed);
-        let members = rng.pick(&[1, 2, 2, 3, 3, 3, 3, 3, 4, 5, 5, 7, 9]);
+        let members = rng.pick(&[1, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 5, 7, 9]);
         let flavour = rng.pick(&[Flavour::MariaDb, Flavour::MySql]);
         let acks = match flavour {
             Flavour::MariaDb => 1,
             Flavour::MySql => rng.pick(&[1, 1, 2, 3]),
         };
         let durability = if rng.chance(4) { Durability::Async } else { Durability::Quorum };
-        let until = rng.range(2_000, 9_000);
-        let count = rng.range(1, 9);
+        let until = rng.range(1_000, 5_000);
+        let count = rng.range(1, 7);
         let mut faults: Vec<_> = (0..count).map(|_| (rng.range(300, until), fault::draw(&mut rng, members))).collect();
         // Some faults come in the middle of what another has set off.
         for index in 1..faults.len() {
@@ -352,6 +352,7 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
             lag_until: 0,
             acks: 0,
             gate: Default::default(),
+            settled: None,
             dumps: BTreeMap::new(),
             waiting: Vec::new(),
         },

@@ -104,10 +104,14 @@ impl World {
                 return false;
             }
             Act::Attach { to, term, mode } => self.attach(m, to.0 as usize - 1, term, mode),
-            Act::SetGate { admit, .. } => self.set_gate(m, admit),
+            Act::SetGate { admit, .. } => {
+                self.set_gate(m, admit);
+                self.settle(m);
+            }
             Act::SetAcks { acks, .. } => {
                 self.members[m].server.acks = acks;
                 self.commit(m);
+                self.settle(m);
             }
             Act::Open { term } => self.open(m, term),
             Act::Close { .. } => {
@@ -131,6 +135,12 @@ impl World {
             return self.after(300, Event::Done(m, run, operation));
         }
         self.after(4_000, Event::DrainCheck(m, run, operation, until));
+    }
+
+    /// Reads the position after a change of who must acknowledge.
+    fn settle(&mut self, m: Index) {
+        let member = &mut self.members[m];
+        member.server.settled = member.disk.database.as_ref().map(|database| database.executed.clone());
     }
 
     fn new_data(&mut self, m: Index, database: Database, identity: Identity) {
@@ -172,6 +182,7 @@ impl World {
         server.applier_on = false;
         server.applying = false;
         server.acks = 0;
+        server.settled = None;
         server.dumps.clear();
         server.waiting.clear();
         self.look_soon(m);
@@ -251,7 +262,7 @@ impl World {
             }
         }
         if self.writing {
-            let pause = self.rng.range(15_000, 60_000);
+            let pause = self.rng.range(20_000, 100_000);
             self.after(pause, Event::Write);
         }
     }

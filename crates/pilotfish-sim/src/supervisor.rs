@@ -92,6 +92,7 @@ impl World {
             access: if server.writable { Access::Writable } else { Access::ReadOnly },
             executed: database.executed.clone(),
             received: database.received.clone(),
+            settled: server.settled.clone().unwrap_or_else(|| database.executed.clone()),
             receiver: match server.receiver {
                 None => Receiver::Stopped,
                 Some(receiver) if receiver.purged => Receiver::Purged,

@@ -6,7 +6,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
-use pilotfish_autopilot::{Act, ClusterId, Data, Flavour, MemberId, Policy, SourceFacts, Start, Term, Time, View};
+use pilotfish_autopilot::{
+    Act, ClusterId, Data, Flavour, GtidSet, MemberId, Policy, SourceFacts, Start, Term, Time, View,
+};
 
 use crate::catalog::{Catalog, Snapshot, Write};
 use crate::database::{Bits, Database, Gtid, Txn};
@@ -85,6 +87,8 @@ pub(crate) struct Mysqld {
     pub acks: u8,
     /// Whose acking accounts are not locked. On disk, in truth.
     pub gate: BTreeSet<MemberId>,
+    /// What was in the binary log when the gate or the acks last changed.
+    pub settled: Option<GtidSet>,
     /// Connections of replicas.
     pub dumps: BTreeMap<Index, Dump>,
     /// Commits that wait for acks, oldest first.
@@ -245,25 +249,6 @@ pub(crate) enum Event {
     Unpause,
 }
 
-struct Entry(u64, u64, Event);
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
-
 /// Everything.
 pub(crate) struct World {
     /// The true time, in µs.
@@ -298,7 +283,10 @@ pub(crate) struct World {
     pub forced: bool,
     /// Clients write.
     pub writing: bool,
-    queue: BinaryHeap<Reverse<Entry>>,
+    /// When, in which order, and where in `events`.
+    queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    events: Vec<Option<Event>>,
+    vacant: Vec<usize>,
     sequence: u64,
 }
 
@@ -323,6 +311,8 @@ impl World {
             forced: false,
             writing: true,
             queue: BinaryHeap::new(),
+            events: Vec::new(),
+            vacant: Vec::new(),
             sequence: 0,
         }
     }
@@ -330,7 +320,17 @@ impl World {
     /// Puts an event into the queue.
     pub(crate) fn at(&mut self, time: u64, event: Event) {
         self.sequence += 1;
-        self.queue.push(Reverse(Entry(time.max(self.now), self.sequence, event)));
+        let place = match self.vacant.pop() {
+            Some(place) => {
+                self.events[place] = Some(event);
+                place
+            }
+            None => {
+                self.events.push(Some(event));
+                self.events.len() - 1
+            }
+        };
+        self.queue.push(Reverse((time.max(self.now), self.sequence, place)));
     }
 
     /// Puts an event into the queue, so many µs from now.
@@ -340,13 +340,15 @@ impl World {
 
     /// When the next event happens, in µs.
     pub(crate) fn next_time(&self) -> Option<u64> {
-        self.queue.peek().map(|Reverse(entry)| entry.0)
+        self.queue.peek().map(|Reverse((time, ..))| *time)
     }
 
     /// Lets the next event happen.
     pub(crate) fn step(&mut self) {
-        if let Some(Reverse(Entry(time, _, event))) = self.queue.pop() {
-            self.now = time;
+        let Some(Reverse((time, _, place))) = self.queue.pop() else { return };
+        self.now = time;
+        self.vacant.push(place);
+        if let Some(event) = self.events[place].take() {
             self.happen(event);
         }
     }

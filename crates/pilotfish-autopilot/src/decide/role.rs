@@ -44,7 +44,12 @@ impl Mind<'_> {
             LeaseFact::Present { lease, index } => (lease, *index),
         };
         if lease.cluster != identity.cluster {
-            return self.foreign(identity, lease);
+            // Only an operator may put another cluster's lease aside.
+            return if self.view.orders.adopt == Some(self.view.me) {
+                self.adopt(identity, index)
+            } else {
+                self.foreign(identity, lease)
+            };
         }
         if lease.epoch < identity.seen {
             return self.went_back(identity, lease, index);

@@ -5,8 +5,8 @@
 //! | move | before the write of the lease | after it |
 //! | --- | --- | --- |
 //! | join | nothing: more members do not make fewer holders | its account is unlocked, it acknowledges |
-//! | leave | its account is locked and its connection gone; then `acks` of the others have all that we have | – |
-//! | more acks | the server asks for more; then so many have all that we have | – |
+//! | leave | its account is locked and its connection gone; then `acks` of the others have all that we had at that moment | – |
+//! | more acks | the server asks for more; then so many have all that we had at that moment | – |
 //! | fewer acks | nothing | the server asks for fewer |
 //!
 //! A write whose outcome is not known counts as both done and not done, until the lease's index is another.
@@ -136,7 +136,7 @@ impl Mind<'_> {
             );
         }
         if target > config.acks && facts.acks >= target {
-            let holders = self.holders(lease, config, &facts.executed);
+            let holders = self.holders(lease, config, &facts.settled);
             if holders >= usize::from(target) {
                 let why = Why::MoreAcks { from: config.acks, to: target };
                 return self.write(lease, index, LeaseChange::Acks(target), why, |value| value.config.acks = target);
@@ -149,7 +149,7 @@ impl Mind<'_> {
         let mut rest = lease.config.clone();
         rest.in_sync.remove(&member);
         let cut = !facts.gate.contains(&member) && facts.acking.get(&member) != Some(&Acking::Connected);
-        let holders = self.holders(lease, &rest, &facts.executed);
+        let holders = self.holders(lease, &rest, &facts.settled);
         if !cut || holders < usize::from(rest.acks) {
             return Step::Wait(Why::OthersBehind { member, holders, acks: rest.acks }, None);
         }

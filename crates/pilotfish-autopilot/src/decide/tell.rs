@@ -5,7 +5,9 @@ use core::time::Duration;
 
 use super::{Mind, Step};
 use crate::act::Act;
-use crate::view::{Access, Ailment, Applier, Catalog, Data, Following, MemberRecord, Receiver, Role, Server};
+use crate::view::{
+    Access, Ailment, Applier, Catalog, Data, Following, MemberRecord, Receiver, Role, Server, ServerFacts,
+};
 use crate::why::Why;
 
 /// Time between two reports of a position while others wait for it.
@@ -19,14 +21,15 @@ impl Mind<'_> {
         {
             return Step::Pass(None);
         }
-        let record = self.record();
+        let status = self.status();
         let at = match self.view.records.get(&self.view.me) {
-            Some(told) if *told == record => return self.register(),
-            Some(told) if self.is_position_only(told, &record) => {
+            Some(told) if !same_status(told, &status) => self.now,
+            Some(told) if self.has_position(told) => return self.register(),
+            Some(_) => {
                 let every = if self.is_awaited() { URGENT_EVERY } else { self.policy.report_every };
                 self.view.reported.map_or(self.now, |last| last.after(every))
             }
-            Some(_) | None => self.now,
+            None => self.now,
         };
         if at > self.now {
             return match self.register() {
@@ -34,7 +37,24 @@ impl Mind<'_> {
                 step @ (Step::Do(..) | Step::Wait(..)) => step,
             };
         }
+        let facts = self.told_facts();
+        let record = MemberRecord {
+            executed: facts.map(|facts| facts.executed.clone()),
+            received: facts.map(|facts| facts.received.clone()),
+            ..status
+        };
         Step::Do(Act::PublishRecord { record: Box::new(record) }, Why::NewsForOthers)
+    }
+
+    /// Whether others know our position.
+    fn has_position(&self, told: &MemberRecord) -> bool {
+        let facts = self.told_facts();
+        told.executed.as_ref() == facts.map(|facts| &facts.executed)
+            && told.received.as_ref() == facts.map(|facts| &facts.received)
+    }
+
+    fn told_facts(&self) -> Option<&ServerFacts> {
+        self.view.facts().filter(|_| self.view.identity().is_some())
     }
 
     fn register(&self) -> Step {
@@ -47,15 +67,16 @@ impl Mind<'_> {
         Step::Do(Act::Register { role }, Why::RoleChanged { role })
     }
 
-    fn record(&self) -> MemberRecord {
+    /// Our record without the positions: they change with every write, and not everyone must know each of them.
+    fn status(&self) -> MemberRecord {
         let identity = self.view.identity();
-        let facts = self.view.facts().filter(|_| identity.is_some());
+        let facts = self.told_facts();
         MemberRecord {
             data: identity.map(|identity| (identity.cluster, identity.data)),
             seen: identity.map(|identity| identity.seen).unwrap_or_default(),
             promise: identity.map(|identity| identity.promise).unwrap_or_default(),
-            executed: facts.map(|facts| facts.executed.clone()),
-            received: facts.map(|facts| facts.received.clone()),
+            executed: None,
+            received: None,
             following: facts.and_then(|facts| match facts.receiver {
                 Receiver::Running { to, mode, connected: true } => Some(Following { source: to, mode }),
                 Receiver::Running { .. } | Receiver::Unknown | Receiver::Stopped | Receiver::Purged => None,
@@ -73,12 +94,6 @@ impl Mind<'_> {
         }
     }
 
-    /// Whether only positions differ: they change with every write, and not everyone must know each of them.
-    fn is_position_only(&self, told: &MemberRecord, now: &MemberRecord) -> bool {
-        let same = |told: &MemberRecord| MemberRecord { executed: None, received: None, ..told.clone() };
-        told.executed.is_some() == now.executed.is_some() && same(told) == same(now)
-    }
-
     /// Whether somebody waits for our position: a holder that is not established or hands over, or that lacks replicas.
     fn is_awaited(&self) -> bool {
         let Some((lease, _)) = self.view.lease() else { return false };
@@ -87,4 +102,16 @@ impl Mind<'_> {
         let short = lease.config.acks < self.policy.acks_with(lease.config.in_sync.len());
         !lease.is_established() || closing || short
     }
+}
+
+/// Whether two records differ in positions only.
+fn same_status(told: &MemberRecord, status: &MemberRecord) -> bool {
+    let MemberRecord { data, seen, promise, executed: _, received: _, following, ailment, may_lead, leaving } = told;
+    *data == status.data
+        && *seen == status.seen
+        && *promise == status.promise
+        && *following == status.following
+        && *ailment == status.ailment
+        && *may_lead == status.may_lead
+        && *leaving == status.leaving
 }

@@ -195,7 +195,7 @@ impl Judge<'_> {
                 expected.acks = acks;
                 let more = acks > former.config.acks;
                 self.demand(!more || facts.acks >= acks, Objection::TooFewAcks);
-                let held = self.held_by(former, &former.config, &facts.executed);
+                let held = self.held_by(former, &former.config, &facts.settled);
                 self.demand(!more || held >= acks, Objection::HoldersMissing);
                 let durable = self.policy.durability == Durability::Quorum && self.least(former) > 0;
                 self.demand(!durable || acks > 0 || facts.acks > 0, Objection::BelowFloor);
@@ -218,7 +218,7 @@ impl Judge<'_> {
         let Some(facts) = self.running() else { return };
         let cut = !facts.gate.contains(&member) && facts.acking.get(&member) != Some(&Acking::Connected);
         self.demand(cut, Objection::NotCut);
-        self.demand(self.held_by(former, rest, &facts.executed) >= rest.acks, Objection::HoldersMissing);
+        self.demand(self.held_by(former, rest, &facts.settled) >= rest.acks, Objection::HoldersMissing);
         let waits = rest.acks == 0 && facts.acks > 0;
         self.demand(waits || rest.in_sync.len() >= self.least(former), Objection::BelowFloor);
     }
