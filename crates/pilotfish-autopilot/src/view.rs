@@ -327,7 +327,7 @@ pub struct Busy {
     pub lease: bool,
     /// Another write to the catalog.
     pub catalog: bool,
-    /// Something with the server or its data.
+    /// Something with the server or its data. It ends only with an observation that was made after it: no decision is made on older facts.
     pub server: Option<Act>,
 }
 

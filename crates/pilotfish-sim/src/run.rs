@@ -268,7 +268,8 @@ impl Run {
             let acked = database.map_or(0, |database| {
                 (0..world.gtids.len() as u32).filter(|txn| world.acked.has(*txn) && database.in_any.has(*txn)).count()
             });
-            (world.members[*m].server.writable, acked, std::cmp::Reverse(*m))
+            let sound = database.is_some_and(|database| !database.applier_broken);
+            (world.members[*m].server.writable, sound, acked, std::cmp::Reverse(*m))
         });
         let Some(best) = best else { return };
         let id = best as u32 + 1;

@@ -78,9 +78,7 @@ impl World {
     pub(crate) fn observe(&mut self, m: Index) {
         self.members[m].supervisor.observing = false;
         let now = self.local(m);
-        let member = &self.members[m];
-        let stalled = member.disk.slow_until > self.now + 500_000 && member.server.writable;
-        if member.server.process != Process::Up || member.server.paused_until > self.now || stalled {
+        if !self.answers(m) {
             return;
         }
         self.note_missing(m, now);
@@ -118,6 +116,13 @@ impl World {
         };
         self.members[m].supervisor.view.server = Server::Running(facts);
         self.happenings.push(Happening::Looked { member: m });
+    }
+
+    /// Whether the server answers a probe.
+    fn answers(&self, m: Index) -> bool {
+        let member = &self.members[m];
+        let stalled = member.disk.slow_until > self.now + 500_000 && member.server.writable;
+        member.server.process == Process::Up && member.server.paused_until <= self.now && !stalled
     }
 
     fn note_missing(&mut self, m: Index, now: Time) {
@@ -191,6 +196,12 @@ impl World {
         if member.supervisor.operation != operation {
             return;
         }
+        if member.server.process == Process::Up && !self.answers(m) {
+            // The lane stays busy until the server has been looked at.
+            let run = self.members[m].supervisor.run;
+            return self.after(20_000, Event::Done(m, run, operation));
+        }
+        let member = &mut self.members[m];
         member.supervisor.view.busy.server = None;
         member.supervisor.view.data = member.disk.data;
         match member.server.process {

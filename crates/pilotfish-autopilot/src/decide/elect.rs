@@ -42,6 +42,10 @@ impl Mind<'_> {
             }
             Receiver::Stopped | Receiver::Purged => {}
         }
+        // What is about to happen to the server may start the receiver again.
+        if self.view.busy.server.is_some() {
+            return Step::Wait(Why::LeaseFree { term: lease.epoch.term }, None);
+        }
         if !self.view.votes.iter().any(|vote| vote.seat == seat && vote.term == term) {
             // What we know to be errant was acknowledged by nobody, and must not keep others from having everything.
             let received = match self.errant(lease) {
@@ -119,10 +123,13 @@ impl Mind<'_> {
         if self.view.orders.force != Some((self.view.me, term)) || lease.is_established() && self.held().is_some() {
             return None;
         }
+        if !can_apply(facts) {
+            return Some(Step::Wait(Why::ApplierStopped, None));
+        }
         Some(match facts.receiver {
             Receiver::Running { .. } => Step::Do(Act::StopReceiver { term }, Why::Forced { term }),
             Receiver::Unknown => Step::Wait(Why::ServerUnknown, None),
-            Receiver::Stopped | Receiver::Purged if !super::is_drained(facts) && can_apply(facts) => {
+            Receiver::Stopped | Receiver::Purged if !super::is_drained(facts) => {
                 Step::Do(Act::Drain { term }, Why::Forced { term })
             }
             Receiver::Stopped | Receiver::Purged => {

@@ -144,6 +144,10 @@ impl<'a> Mind<'a> {
     /// Writes a value; not before the pause after the last attempt is over.
     fn write_value(&self, cas: u64, change: LeaseChange, why: Why, value: Lease) -> Step {
         let pause = self.policy.renew_every / 4;
+        // What depends on the state of the server is not written while something is about to change it.
+        if self.view.busy.server.is_some() && depends_on_server(change) {
+            return Step::Wait(why, None);
+        }
         match self.view.lease_tried.map(|tried| tried.after(pause)) {
             Some(again) if again > self.now => Step::Wait(why, Some(again)),
             Some(_) | None => Step::Do(Act::WriteLease { cas, change, value: Box::new(value) }, why),
@@ -196,6 +200,24 @@ impl<'a> Mind<'a> {
             let well = record.ailment.is_none() && record.seen.term == term;
             (*member != me && follows && well).then_some((*member, record))
         })
+    }
+}
+
+fn depends_on_server(change: LeaseChange) -> bool {
+    match change {
+        LeaseChange::Create
+        | LeaseChange::Renew
+        | LeaseChange::Retake
+        | LeaseChange::Reassert
+        | LeaseChange::Release => false,
+        LeaseChange::Take
+        | LeaseChange::Force
+        | LeaseChange::Adopt
+        | LeaseChange::Establish
+        | LeaseChange::Join(_)
+        | LeaseChange::Leave(_)
+        | LeaseChange::Acks(_)
+        | LeaseChange::HandOver(_) => true,
     }
 }
 

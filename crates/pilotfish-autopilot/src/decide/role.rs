@@ -120,7 +120,7 @@ impl Mind<'_> {
 
     fn adopt(&self, identity: Identity, index: u64) -> Step {
         let why = Why::Adopting { seen: identity.seen };
-        let (Some(seat), Some(_)) = (self.view.seat(), self.view.facts()) else {
+        let (Some(seat), Some(facts)) = (self.view.seat(), self.view.facts()) else {
             return match self.view.server {
                 Server::Stopped => Step::Do(Act::StartServer { start: crate::act::Start::Plain }, why),
                 Server::Unknown | Server::Starting { .. } | Server::Running(_) => Step::Wait(why, None),
@@ -139,7 +139,8 @@ impl Mind<'_> {
             beat: 1,
         };
         if let Some(holding) = &self.view.holding
-            && holding.lease.is_established()
+            && holding.lease.config.primary == seat
+            && facts.access == Access::Writable
         {
             value.config = holding.lease.config.clone();
         }

@@ -249,7 +249,7 @@ impl<'a> Judge<'a> {
     fn vote(&mut self, vote: &crate::view::Vote) {
         let facts = self.running();
         let receives = facts.is_none_or(|facts| matches!(facts.receiver, Receiver::Running { .. } | Receiver::Unknown));
-        self.demand(!receives, Objection::StillReceives);
+        self.demand(!receives && self.view.busy.server.is_none(), Objection::StillReceives);
         let errant = self.view.source.as_ref().map(|source| source.ours.subtract(&source.executed));
         // Nothing that the server does not have, and everything but what is known to be errant.
         let true_to_fact = facts.is_some_and(|facts| {
