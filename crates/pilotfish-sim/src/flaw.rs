@@ -39,8 +39,6 @@ pub enum Flaw {
     ForgetsSalvage,
     /// A member with transactions that the primary does not have is attached.
     JoinsErrant,
-    /// A write of the lease that timed out counts as not done.
-    ForgetsDoubt,
     /// A member votes although its data is another than the one that was in sync.
     IgnoresDataId,
     /// A server always starts with its tail dropped.
@@ -53,7 +51,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// All planted bugs.
-    pub const ALL: [Flaw; 19] = [
+    pub const ALL: [Flaw; 18] = [
         Flaw::DropsAVote,
         Flaw::SkipsDrain,
         Flaw::RenewsLate,
@@ -68,7 +66,6 @@ impl Flaw {
         Flaw::ReleasesEarly,
         Flaw::ForgetsSalvage,
         Flaw::JoinsErrant,
-        Flaw::ForgetsDoubt,
         Flaw::IgnoresDataId,
         Flaw::AlwaysDropsTail,
         Flaw::OpensUnestablished,
@@ -81,7 +78,7 @@ impl Flaw {
         let mut policy = policy.clone();
         self.lie(&mut lied, &mut policy, now);
         let mut decision = decide(&lied, &policy, now);
-        self.spoil(view, &mut decision);
+        self.spoil(view, &policy, now, &mut decision);
         decision
     }
 
@@ -135,7 +132,6 @@ impl Flaw {
                     source.executed = source.executed.union(&source.ours).unwrap_or_else(|| source.executed.clone());
                 }
             }
-            Flaw::ForgetsDoubt => view.pending = None,
             Flaw::IgnoresDataId => {
                 if let (Data::Present(identity), LeaseFact::Present { lease, .. }) = (&mut view.data, &view.lease)
                     && let Some(data) = lease.config.in_sync.get(&me)
@@ -147,7 +143,7 @@ impl Flaw {
         }
     }
 
-    fn spoil(self, view: &View, decision: &mut Decision) {
+    fn spoil(self, view: &View, policy: &Policy, now: Time, decision: &mut Decision) {
         let truth = view.lease().map(|(lease, _)| lease.config.clone());
         match (self, &mut decision.act) {
             (Flaw::DropsAVote, Act::WriteLease { change: LeaseChange::Take, value, .. }) => {
@@ -166,7 +162,7 @@ impl Flaw {
             (Flaw::ReleasesEarly, Act::FenceServer) => {
                 let mut stopped = view.clone();
                 stopped.server = Server::Stopped;
-                let release = decide(&stopped, &Policy::with_ttl(std::time::Duration::from_secs(1)), Time::START);
+                let release = decide(&stopped, policy, now);
                 if let Act::WriteLease { change: LeaseChange::Release, .. } = release.act {
                     *decision = release;
                 }

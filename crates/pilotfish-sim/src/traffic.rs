@@ -25,7 +25,7 @@ impl World {
         supervisor.requests.insert(number, Request { write: write.clone(), sent: now });
         self.after(limit, Event::TimedOut(m, run, number));
         if self.network.carries(m, CATALOG, self.now) {
-            let late = self.network.slow_until > self.now && self.rng.chance(10);
+            let late = self.network.slow_until > self.now && self.rng.chance(30);
             let delay = if late { self.rng.range(200_000, 3_000_000) } else { self.latency() };
             self.after(delay, Event::Arrives(m, run, number, write));
         }
