@@ -124,6 +124,9 @@ pub struct Lease {
     pub config: Config,
     /// An operator forced the holder to be primary: it may be open with fewer in-sync replicas than the floor, until it has had enough.
     pub alone: bool,
+    /// An operator made a term without the votes, and not all members have been in sync since: what others have beyond it may have been
+    /// acknowledged, and is exported, never dropped.
+    pub forced: bool,
     /// Counts renewals, so that a renewal is a change of the value: catalogs may not count one that changes nothing.
     pub beat: u64,
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pilotfish_autopilot::{Act, Lease, LeaseChange, Mode, Term, Vote};
+use pilotfish_autopilot::{Act, Lease, LeaseChange, Term, Vote};
 
 use crate::database::Txn;
 use crate::world::Index;
@@ -63,15 +63,8 @@ pub(crate) enum Happening {
         /// What was promised before.
         before: Term,
     },
-    /// A replica was told to receive.
-    Attached {
-        /// Which.
-        member: Index,
-        /// In which term.
-        term: Term,
-        /// How.
-        mode: Mode,
-    },
+    /// A replica was told to receive, and threw its relay log away.
+    Attached,
     /// The judge of decisions objected.
     Objection {
         /// To whose decision.

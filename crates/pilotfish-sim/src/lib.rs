@@ -1,5 +1,8 @@
 //! Whole database clusters in one thread from one seed: the autopilot's decisions against model servers, a model catalog and a network that fail.
 
+// A model asks for the few cases that it knows of; it is no place to decide what a new one means.
+#![allow(clippy::wildcard_enum_match_arm)]
+
 mod catalog;
 mod database;
 mod fault;

@@ -404,6 +404,7 @@ fn established(world: &mut World, schedule: &Schedule) {
         state: LeaseState::Released,
         config: Config { primary: Seat { member: MemberId(1), data: DataId(1) }, in_sync, acks },
         alone: false,
+        forced: false,
         beat: 0,
     };
     world.catalog.now.index = 1;

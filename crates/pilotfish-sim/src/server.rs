@@ -61,7 +61,8 @@ impl World {
     fn carry_out(&mut self, m: Index, run: u64, operation: u64, act: Act) -> bool {
         match act {
             Act::StartServer { start } => {
-                if self.members[m].server.process == Process::Stopped && self.members[m].disk.database.is_some() {
+                let ready = self.members[m].server.process == Process::Stopped;
+                if ready && self.members[m].disk.database.is_some() {
                     let server = &mut self.members[m].server;
                     server.process = Process::Starting;
                     server.run += 1;
@@ -337,7 +338,7 @@ impl World {
         server.receiver = Some(Receiving { to, acking: mode == Mode::Acking, connection: None, purged: false });
         server.applier_on = true;
         let run = server.run;
-        self.happenings.push(Happening::Attached { member: m, term, mode });
+        self.happenings.push(Happening::Attached);
         let delay = self.rng.range(2_000, 12_000);
         self.after(delay, Event::Connect(m, run));
     }

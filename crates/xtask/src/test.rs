@@ -11,6 +11,9 @@ use crate::{setup, verify, workspace};
 /// spends its time switching between them while their deadlines run.
 const TEST_THREADS: usize = 8;
 
+/// Schedules of the simulator; it stops by itself after three minutes, however many are done.
+const SIM_SCHEDULES: &str = "100000";
+
 /// What `cargo xtask test` was asked for.
 pub(crate) struct Options {
     /// Names of tests, as for `cargo test`; none means all.
@@ -44,6 +47,7 @@ fn run_tests(tools: &Tools, filters: &[String]) -> Result<()> {
     cargo.arg("--").arg(format!("--test-threads={TEST_THREADS}")).args(filters);
     cargo.env("PILOTFISH_TEST_CONSUL", &tools.consul);
     cargo.env("PILOTFISH_TEST_PROMTOOL", &tools.promtool);
+    cargo.env("PILOTFISH_SIM_SCHEDULES", SIM_SCHEDULES);
     cargo.env("PATH", workspace::path_with_root_programs());
     workspace::run(&mut cargo)
 }

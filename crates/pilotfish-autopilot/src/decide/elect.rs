@@ -138,6 +138,7 @@ impl Mind<'_> {
                     value.holder = self.view.me;
                     value.state = LeaseState::Held;
                     value.alone = true;
+                    value.forced = true;
                     let primary = Seat { member: self.view.me, data: identity.data };
                     value.config = Config { primary, in_sync: Default::default(), acks: 0 };
                 })

@@ -136,6 +136,7 @@ impl Mind<'_> {
             state: LeaseState::Held,
             config: crate::lease::Config { primary: seat, in_sync: Default::default(), acks: 0 },
             alone: false,
+            forced: true,
             beat: 1,
         };
         if let Some(holding) = &self.view.holding

@@ -57,6 +57,7 @@ impl Mind<'_> {
             state: LeaseState::Initialising,
             config: Config { primary, in_sync: BTreeMap::new(), acks: 0 },
             alone: false,
+            forced: false,
             beat: 1,
         }
     }
@@ -137,7 +138,8 @@ impl Mind<'_> {
         if let Err(at) = self.view.budget.check(FailureClass::ServerExit, self.now) {
             return Step::Wait(Why::Patience { class: FailureClass::ServerExit, until: at }, Some(at));
         }
-        let replaced = lease.is_established() && lease.holder != self.view.me && !self.is_in_sync(&lease.config);
+        let voted = lease.is_established() && !lease.forced;
+        let replaced = voted && lease.holder != self.view.me && !self.is_in_sync(&lease.config);
         let start = match self.view.flavour {
             // What only this server's binary log holds was acknowledged by nobody, if a successor is established; and only then.
             Flavour::MariaDb if replaced => Start::DropTail,

@@ -132,6 +132,7 @@ impl Mind<'_> {
                 |value| {
                     value.config.in_sync.insert(seat.member, seat.data);
                     value.alone &= value.config.in_sync.len() < floor.max(1);
+                    value.forced &= value.config.in_sync.len() + 1 < self.view.records.len();
                 },
             );
         }

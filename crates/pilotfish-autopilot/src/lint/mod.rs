@@ -8,7 +8,7 @@ use core::fmt;
 
 use crate::act::{Act, Condemnation, Start};
 use crate::decide::Decision;
-use crate::gtid::{Flavour, GtidSet};
+use crate::gtid::Flavour;
 use crate::lease::{Epoch, Lease, LeaseState, Seat};
 use crate::policy::Policy;
 use crate::time::Time;
@@ -113,9 +113,10 @@ impl fmt::Display for Objection {
 /// Judges a decision. An empty answer is no objection.
 pub fn lint(view: &View, policy: &Policy, now: Time, decision: &Decision) -> Vec<Objection> {
     let mut judge = Judge { view, policy, now, objections: Vec::new() };
-    match &decision.act {
-        Act::WriteLease { cas, change, value } => judge.lease_write(*cas, *change, value),
-        act => judge.other(act),
+    if let Act::WriteLease { cas, change, value } = &decision.act {
+        judge.lease_write(*cas, *change, value);
+    } else {
+        judge.other(&decision.act);
     }
     judge.objections
 }
@@ -192,7 +193,9 @@ impl<'a> Judge<'a> {
             Act::StartServer { start } => {
                 self.demand(matches!(self.view.server, Server::Stopped), Objection::ServerRuns);
                 if *start == Start::DropTail {
-                    let allowed = self.succeeded() && !self.counts_on_us() && self.view.flavour == Flavour::MariaDb;
+                    let voted = self.lease_value().is_some_and(|lease| !lease.forced);
+                    let allowed =
+                        voted && self.succeeded() && !self.counts_on_us() && self.view.flavour == Flavour::MariaDb;
                     self.demand(allowed, Objection::NoSuccessor);
                 }
             }

@@ -16,10 +16,8 @@ impl Invariant for Copies {
     }
 
     fn check(&mut self, world: &World, happening: &Happening) -> Result<(), String> {
-        let relevant = matches!(
-            happening,
-            Happening::Acknowledged { .. } | Happening::LeaseWritten { .. } | Happening::Attached { .. }
-        );
+        let relevant =
+            matches!(happening, Happening::Acknowledged { .. } | Happening::LeaseWritten { .. } | Happening::Attached);
         let Some((lease, _)) = world.catalog.now.lease.as_ref().filter(|_| relevant) else { return Ok(()) };
         // After a reset the lease in the catalog may be older than the truth.
         if world.catalog_resets > 0 || world.forced || lease.config.acks == 0 {

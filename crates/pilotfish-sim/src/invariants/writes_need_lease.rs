@@ -23,10 +23,8 @@ impl Invariant for WritesNeedLease {
             Happening::LeaseWritten { new, .. } if new.is_established() => {
                 self.established.insert((new.epoch.term, new.holder));
             }
-            Happening::Opened { member, term } => {
-                if !self.established.contains(&(*term, world.members[*member].id)) {
-                    return Err(format!("member {} opens in {term} without an established lease", member + 1));
-                }
+            Happening::Opened { member, term } if !self.established.contains(&(*term, world.members[*member].id)) => {
+                return Err(format!("member {} opens in {term} without an established lease", member + 1));
             }
             Happening::Looked { member } => {
                 let server = &world.members[*member].server;
