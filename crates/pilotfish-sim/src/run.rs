@@ -99,7 +99,8 @@ impl Schedule {
         }
         faults.sort_by_key(|(at, _)| *at);
         let bootstrap = rng.chance(15);
-        limit_losses(&mut faults, members == 1 || bootstrap);
+        let resets = faults.iter().any(|(_, fault)| matches!(fault, Fault::WipeCatalog | Fault::RestoreCatalog));
+        limit_losses(&mut faults, members == 1 || bootstrap || resets);
         Schedule { seed, members, flavour, acks, durability, bootstrap, faults, until }
     }
 
@@ -125,7 +126,8 @@ impl Schedule {
     }
 }
 
-/// A lost disk cannot be healed away: one of them at most, and not the only one, so that what is acknowledged survives by right.
+/// A lost disk cannot be healed away: one of them at most, and not the only one, so that what is acknowledged survives by right. Nor together with a
+/// wiped catalog: then nothing that is left knows that there was a cluster.
 fn limit_losses(faults: &mut Vec<(u64, Fault)>, mut lost: bool) {
     faults.retain(|(_, fault)| {
         let loses = matches!(fault, Fault::LoseDisk(..));
