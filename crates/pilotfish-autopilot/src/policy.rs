@@ -1,4 +1,4 @@
-//! What an operator wants: durability and times. Checked by [`plan`](crate::plan) before anything starts.
+//! What an operator wants: durability and times. Checked by [`plan`](crate::plan()) before anything starts.
 
 use core::time::Duration;
 

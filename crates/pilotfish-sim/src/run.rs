@@ -285,6 +285,10 @@ impl Run {
         let lost_disk = world.members.iter().any(|member| member.disk.rebuilt > 0);
         let lease_free = world.primary().is_none();
         if waited > 25 * SECOND && lost_disk && lease_free && world.catalog.now.orders.force.is_none() {
+            // Somebody with a broken applier cannot lead: the operator repairs it first.
+            if let Some(database) = &mut world.members[best].disk.database {
+                database.applier_broken = false;
+            }
             world.fault(Fault::Force(id));
         }
     }
