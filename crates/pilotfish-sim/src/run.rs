@@ -246,6 +246,11 @@ impl Run {
         let limit = if self.world.flaw == Flaw::None { HEAL_LIMIT } else { FLAWED_LIMIT };
         while self.violation.is_none() && self.world.now < began + limit {
             self.step();
+            if self.world.members.iter().all(|member| matches!(member.disk.data, Data::Empty | Data::Partial)) {
+                // The last copy went while another was being built: there is nothing left to heal, and nobody is told otherwise.
+                self.world.forced = true;
+                return None;
+            }
             if self.world.now >= look {
                 look = self.world.now + HEAL_LOOK;
                 self.operator_helps(began);

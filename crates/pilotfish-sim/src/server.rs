@@ -243,6 +243,11 @@ impl World {
         {
             database.next = database.next.max(term.0 << TERM_SHIFT);
         }
+        // The holder may have begun a newer term while the statement was under way.
+        let id = self.members[m].id;
+        let held =
+            self.catalog.now.lease.as_ref().filter(|(lease, _)| lease.holder == id).map(|(lease, _)| lease.epoch.term);
+        let term = term.max(held.unwrap_or_default());
         let server = &mut self.members[m].server;
         let was = server.writable && server.open_term == term;
         server.writable = true;
