@@ -151,7 +151,8 @@ impl World {
             Fault::PurgeLogs(target) => {
                 let m = self.hit(target);
                 if let Some(database) = &mut self.members[m].disk.database {
-                    database.purged = database.log.len();
+                    // Never the file that is being written.
+                    database.purged = database.committed;
                 }
             }
             Fault::Switchover(_) | Fault::Stop(..) | Fault::PauseAutopilot(_) | Fault::Adopt(_) | Fault::Force(_) => {
