@@ -215,8 +215,9 @@ pub enum Server {
 /// What the server said, in one observation: the fields of one are of one moment, the connections looked at before the positions.
 #[derive(Clone, Debug)]
 pub struct ServerFacts {
-    /// When it last answered a probe.
-    pub answered: Time,
+    /// When the first probe was sent that it has not answered, if there is one. Not "time since the last answer": a supervisor that was itself
+    /// stopped for a while must not take its server for hung.
+    pub silent_since: Option<Time>,
     /// Whether it takes writes.
     pub access: Access,
     /// All that is in its binary log, also what still waits for acknowledgement.

@@ -163,7 +163,11 @@ impl World {
             counted |= waiting.by.insert(replica);
         }
         if counted {
-            self.happenings.push(Happening::AckCounted { source, replica });
+            // An ack that was on its way when its sender lost its disk says nothing about the copy that it has now.
+            let same = self.members[replica].server.receiver.is_some_and(|now| now.connection == Some(connection));
+            if same {
+                self.happenings.push(Happening::AckCounted { source, replica });
+            }
             self.commit(source);
         }
     }

@@ -25,6 +25,12 @@ const HEAL_LIMIT: u64 = 90 * SECOND;
 const FLAWED_LIMIT: u64 = 4 * SECOND;
 /// Time between two looks whether it is, in µs.
 const HEAL_LOOK: u64 = 100_000;
+/// One cluster in so many is watched when it is whole: it costs as much as all before.
+const SETTLE_ONE_IN: u64 = 5;
+/// After so long nothing of a fault is on its way any more, in µs.
+const AFTERMATH: u64 = 6 * SECOND;
+/// For how long a whole cluster is watched, in µs.
+const SETTLED: u64 = 1_500_000;
 /// Time between two backups of the catalog, in µs.
 const BACKUP_EVERY: u64 = 2 * SECOND;
 /// The lease in schedules: shorter than on real servers, so that more happens in less simulated time.
@@ -255,7 +261,11 @@ impl Run {
                 look = self.world.now + HEAL_LOOK;
                 self.operator_helps(began);
                 if self.world.acked_count > before && whole(&self.world).is_none() {
-                    return Some(self.world.now - began);
+                    let took = self.world.now - began;
+                    if took % SETTLE_ONE_IN == 0 {
+                        self.settle();
+                    }
+                    return self.violation.is_none().then_some(took);
                 }
             }
         }
@@ -265,6 +275,32 @@ impl Run {
             self.violation = Some(Violation { invariant: "heals".into(), text, at: self.world.now });
         }
         None
+    }
+
+    /// A whole cluster stays as it is: nothing but renewals and reports follows.
+    fn settle(&mut self) {
+        let world = &self.world;
+        let ordered =
+            world.catalog.now.orders.switchover.is_some() || world.members.iter().any(|m| m.supervisor.stopping);
+        if ordered {
+            return;
+        }
+        // What the last faults have set off may still be on its way.
+        let from = self.world.now + AFTERMATH;
+        while self.violation.is_none() && self.world.now < from {
+            self.step();
+        }
+        let epoch = |world: &World| world.catalog.now.lease.as_ref().map(|(lease, _)| lease.epoch);
+        let (before, until) = (epoch(&self.world), self.world.now + SETTLED);
+        while self.violation.is_none() && self.world.now < until {
+            self.step();
+        }
+        let after = epoch(&self.world);
+        if self.violation.is_none() && self.world.flaw == Flaw::None && before != after {
+            let text = format!("a whole cluster went from {before:?} to {after:?} by itself");
+            self.world.tell(|| format!("!!! settles: {text}"));
+            self.violation = Some(Violation { invariant: "settles".into(), text, at: self.world.now });
+        }
     }
 
     /// What an operator would do when told to: adopt after the catalog was reset, force after disks were lost.

@@ -68,6 +68,12 @@ impl World {
 
     pub(crate) fn probe(&mut self, m: Index) {
         self.observe(m);
+        if !self.answers(m) {
+            let now = self.local(m);
+            if let Server::Running(facts) = &mut self.members[m].supervisor.view.server {
+                facts.silent_since.get_or_insert(now);
+            }
+        }
         self.ask_source(m);
         let run = self.members[m].supervisor.run;
         let every = self.members[m].supervisor.policy.probe_every.as_micros() as u64;
@@ -86,7 +92,7 @@ impl World {
         let Some(database) = &member.disk.database else { return };
         let server = &member.server;
         let facts = ServerFacts {
-            answered: now,
+            silent_since: None,
             access: if server.writable { Access::Writable } else { Access::ReadOnly },
             executed: database.executed.clone(),
             received: database.received.clone(),

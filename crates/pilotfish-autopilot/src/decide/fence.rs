@@ -1,9 +1,12 @@
 //! May this server go on? A server that takes writes needs a lease; when that is in doubt it is killed, not asked.
 
+use core::time::Duration;
+
 use super::{Mind, Step};
 use crate::act::Act;
 use crate::budget::FailureClass;
 use crate::lease::Lease;
+use crate::time::Time;
 use crate::view::{Access, Acking, Catalog, ServerFacts};
 use crate::why::Why;
 
@@ -33,12 +36,12 @@ impl Mind<'_> {
         if self.held().is_none() && !open {
             return self.hung_replica(facts);
         }
-        let silent = self.now.since(facts.answered);
+        let silent = facts.silent_since.map_or(Duration::ZERO, |since| self.now.since(since));
         if silent >= self.policy.hang_limit {
             return Step::Do(Act::FenceServer, Why::Hung { silent, limit: self.policy.hang_limit });
         }
-        let look_again = facts.answered.after(self.policy.hang_limit);
-        if open { self.lease_of_open_server(facts, look_again) } else { Step::Pass(Some(look_again)) }
+        let look_again = facts.silent_since.map(|since| since.after(self.policy.hang_limit));
+        if open { self.lease_of_open_server(facts, look_again) } else { Step::Pass(look_again) }
     }
 
     /// Whether the lease says that what we hold is over: another has it, or it was given up.
@@ -49,9 +52,9 @@ impl Mind<'_> {
 
     fn hung_replica(&self, facts: &ServerFacts) -> Step {
         let limit = self.policy.hang_limit * REPLICA_PATIENCE;
-        let silent = self.now.since(facts.answered);
+        let silent = facts.silent_since.map_or(Duration::ZERO, |since| self.now.since(since));
         if silent < limit {
-            return Step::Pass(Some(facts.answered.after(limit)));
+            return Step::Pass(facts.silent_since.map(|since| since.after(limit)));
         }
         match self.view.budget.check(FailureClass::ServerHang, self.now) {
             Ok(()) => Step::Do(Act::FenceServer, Why::Hung { silent, limit }),
@@ -59,18 +62,21 @@ impl Mind<'_> {
         }
     }
 
-    fn lease_of_open_server(&self, facts: &ServerFacts, look_again: crate::time::Time) -> Step {
+    fn lease_of_open_server(&self, facts: &ServerFacts, look_again: Option<Time>) -> Step {
         let Some(deadline) = self.view.deadline(self.policy.ttl) else { return Step::Pass(None) };
         let remaining = deadline.since(self.now);
         if remaining > self.policy.kill_limit {
             let until = self.now.after(remaining - self.policy.kill_limit);
-            return Step::Pass(Some(until.min(look_again)));
+            return Step::Pass([Some(until), look_again].into_iter().flatten().min());
         }
         let past = self.now.since(deadline);
         // The catalog answers, but our writes fail: if that lasts, it is as if we had none.
         let refused = self.view.catalog == Catalog::Answers && self.held().is_some() && past >= self.policy.ttl;
         match self.nobody_else_can_lead(facts) {
-            true if !refused => Step::Wait(Why::RidingOut { past }, Some(look_again)),
+            true if !refused => Step::Wait(
+                Why::RidingOut { past },
+                [look_again, Some(self.now.after(self.policy.probe_every))].into_iter().flatten().min(),
+            ),
             true | false => Step::Do(Act::FenceServer, Why::LeaseLapsed { past }),
         }
     }

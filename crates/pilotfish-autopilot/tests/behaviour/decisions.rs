@@ -35,7 +35,7 @@ fn lease() -> Lease {
 
 fn facts(executed: &str, received: &str) -> ServerFacts {
     ServerFacts {
-        answered: at(10_000),
+        silent_since: None,
         access: Access::ReadOnly,
         executed: mariadb(executed),
         received: mariadb(received),
@@ -181,6 +181,36 @@ fn a_writable_server_without_a_lease_is_killed() {
     let Server::Running(facts) = &mut view.server else { panic!("it runs") };
     facts.access = Access::Writable;
     assert_eq!((decided(&view).act, decided(&view).why), (Act::FenceServer, Why::WritableWithoutLease));
+}
+
+#[test]
+fn a_primary_that_does_not_answer_is_killed() {
+    let mut view = follower();
+    let mut lease = lease();
+    lease.holder = ME;
+    lease.config.primary = Seat { member: ME, data: DataId(2) };
+    lease.config.in_sync = BTreeMap::from([(MemberId(3), DataId(3))]);
+    view.lease = LeaseFact::Present { lease: lease.clone(), index: 40 };
+    view.holding = Some(Holding { lease, sent: at(9_900), since: at(0) });
+    let open = |silent_since| {
+        let server = facts("0-1-15", "0-1-15");
+        let gate = [MemberId(3)].into();
+        let acking = BTreeMap::from([(MemberId(3), Acking::Connected)]);
+        let receiver = Receiver::Stopped;
+        Server::Running(ServerFacts {
+            access: Access::Writable,
+            acks: 1,
+            gate,
+            acking,
+            receiver,
+            silent_since,
+            ..server
+        })
+    };
+    view.server = open(Some(at(8_500)));
+    assert!(matches!(role(&view), Decision { act: Act::FenceServer, why: Why::Hung { .. }, .. }));
+    view.server = open(Some(at(9_500)));
+    assert_eq!(role(&view).act, Act::Wait);
 }
 
 #[test]
