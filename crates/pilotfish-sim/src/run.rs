@@ -100,7 +100,7 @@ impl Schedule {
         // Some faults come in the middle of what another has set off.
         for index in 1..faults.len() {
             if rng.chance(40) {
-                faults[index].0 = faults[index - 1].0 + rng.below(200);
+                faults[index].0 = until.min(faults[index - 1].0 + rng.below(200));
             }
         }
         faults.sort_by_key(|(at, _)| *at);
@@ -242,8 +242,7 @@ impl Run {
         for member in &mut world.members {
             member.disk.slow_until = now;
             member.server.lag_until = now;
-            member.server.paused_until = now;
-            member.supervisor.paused_until = now;
+            // Who is stopped wakes when it was going to: what waits for it is queued for then.
         }
         let began = world.now;
         let mut look = began;

@@ -21,6 +21,8 @@ impl Mind<'_> {
             Receiver::Running { to, mode: as_is, .. } if to == lease.holder && as_is == mode => {
                 self.attached(lease, facts)
             }
+            // Nobody has counted on what a receiver holds that did not acknowledge: it may be fetched again.
+            Receiver::Running { to, mode: Mode::Plain, .. } if to == lease.holder => self.connect(lease, facts, mode),
             Receiver::Running { .. } if in_sync => Step::Do(Act::StopReceiver { term }, Why::Reattaching { mode }),
             Receiver::Running { .. } | Receiver::Stopped | Receiver::Purged => self.attach(lease, facts, mode),
             Receiver::Unknown => Step::Wait(Why::ServerUnknown, None),
@@ -37,7 +39,7 @@ impl Mind<'_> {
     /// Connects, once it is sure that our history is part of the source's, and that nothing that others count on is thrown away with the relay
     /// log.
     fn attach(&self, lease: &Lease, facts: &ServerFacts, mode: Mode) -> Step {
-        let (term, to) = (lease.epoch.term, lease.holder);
+        let term = lease.epoch.term;
         if mode == Mode::Acking && !is_drained(facts) {
             return if can_apply(facts) {
                 Step::Do(Act::Drain { term }, Why::RelayLogNotApplied)
@@ -45,6 +47,11 @@ impl Mind<'_> {
                 Step::Wait(Why::ApplierStopped, None)
             };
         }
+        self.connect(lease, facts, mode)
+    }
+
+    fn connect(&self, lease: &Lease, facts: &ServerFacts, mode: Mode) -> Step {
+        let (term, to) = (lease.epoch.term, lease.holder);
         let Some(source) = self.source(lease) else {
             return Step::Wait(Why::SourceSilent { source: to }, None);
         };

@@ -280,7 +280,8 @@ impl<'a> Judge<'a> {
         self.demand(right, Objection::WrongSource);
         self.demand((mode == Mode::Acking) == self.counts_on_us(), Objection::WrongMode);
         let Some(facts) = self.running() else { return self.objections.push(Objection::ServerNotStopped) };
-        if self.counts_on_us() {
+        let uncounted = matches!(facts.receiver, Receiver::Running { to: from, mode: Mode::Plain, .. } if from == to);
+        if self.counts_on_us() && !uncounted {
             self.demand(facts.received.subtract(&facts.executed).is_empty(), Objection::NotDrained);
         }
         let known = self.view.source.as_ref().is_some_and(|source| {
