@@ -25,10 +25,10 @@ const HEAL_LIMIT: u64 = 90 * SECOND;
 const FLAWED_LIMIT: u64 = 4 * SECOND;
 /// Time between two looks whether it is, in µs.
 const HEAL_LOOK: u64 = 100_000;
-/// One cluster in so many is watched when it is whole: it costs as much as all before.
-const SETTLE_ONE_IN: u64 = 5;
+/// One cluster in so many is watched when it is whole: it costs more than all before.
+const SETTLE_ONE_IN: u64 = 20;
 /// After so long nothing of a fault is on its way any more, in µs.
-const AFTERMATH: u64 = 6 * SECOND;
+const AFTERMATH: u64 = 15 * SECOND;
 /// For how long a whole cluster is watched, in µs.
 const SETTLED: u64 = 1_500_000;
 /// Time between two backups of the catalog, in µs.
@@ -261,7 +261,7 @@ impl Run {
                 self.operator_helps(began);
                 if self.world.acked_count > before && whole(&self.world).is_none() {
                     let took = self.world.now - began;
-                    if took % SETTLE_ONE_IN == 0 {
+                    if took.is_multiple_of(SETTLE_ONE_IN) {
                         self.settle();
                     }
                     return self.violation.is_none().then_some(took);
