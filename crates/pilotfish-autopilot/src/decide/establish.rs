@@ -89,12 +89,12 @@ impl Mind<'_> {
             return Step::Wait(missing, self.after_claim(LAST_RESORT));
         }
         // We have every acknowledged write, so making the config our own is true even with nobody in it. It does not open us; but those who
-        // have what we do not can then be rebuilt, and join.
-        let diverged = self.view.records.iter().filter(|(member, record)| {
+        // have what we do not, or lack what we have purged, can then be rebuilt, and join.
+        let useless = self.view.records.iter().filter(|(member, record)| {
             let more = record.executed.as_ref().is_some_and(|executed| !facts.executed.contains(executed));
-            **member != self.view.me && record.seen.term == lease.epoch.term && more
+            **member != self.view.me && record.seen.term == lease.epoch.term && (more || record.ailment.is_some())
         });
-        if diverged.count() == 0 {
+        if useless.count() == 0 {
             return Step::Wait(missing, None);
         }
         let why = Why::Established { in_sync: config.in_sync.len(), acks: 0 };
