@@ -7,7 +7,7 @@ use crate::act::{Act, LeaseChange, Start};
 use crate::budget::FailureClass;
 use crate::gtid::Flavour;
 use crate::lease::{ClusterId, Config, DataId, Epoch, Lease, LeaseState, MemberId, Seat, Term};
-use crate::view::{Identity, LeaseFact, MemberRecord, Server};
+use crate::view::{Data, Identity, LeaseFact, MemberRecord, Server};
 use crate::why::Why;
 
 /// Distinguishes a copy's identity from the cluster's, which is made of the same random number.
@@ -115,6 +115,12 @@ impl Mind<'_> {
             Server::Running(_) => return Step::Do(Act::StopServer, Why::RebuildNeeded),
         }
         let Some((lease, _)) = self.view.lease() else { return Step::Wait(Why::NoDonor, None) };
+        // It was taken into the set at the moment at which it was condemned: it goes when it has been dropped.
+        if let Data::Condemned(identity) = self.view.data
+            && lease.config.has(Seat { member: self.view.me, data: identity.data })
+        {
+            return Step::Wait(Why::RebuildNeeded, None);
+        }
         let Some(from) = self.donor(lease) else { return Step::Wait(Why::NoDonor, None) };
         if let Err(at) = self.view.budget.check(FailureClass::Rebuild, self.now) {
             return Step::Wait(Why::Patience { class: FailureClass::Rebuild, until: at }, Some(at));

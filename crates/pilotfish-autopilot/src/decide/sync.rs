@@ -223,7 +223,7 @@ impl Mind<'_> {
         self.view
             .records
             .get(&seat.member)
-            .is_none_or(|record| record.ailment.is_none() && record.data.is_none_or(|(_, data)| data == seat.data))
+            .is_none_or(|record| record.ailment.is_none() && record.data.is_some_and(|(_, data)| data == seat.data))
     }
 
     /// Who should leave, one at a time: unwell or gone for long, and the rest can go on without it.
