@@ -57,7 +57,7 @@ pub(crate) fn all(durable: bool) -> Vec<Box<dyn Invariant>> {
         Box::new(lint::Lint),
     ];
     if durable {
-        invariants.push(Box::new(acknowledged_writes::AcknowledgedWrites));
+        invariants.push(Box::new(acknowledged_writes::AcknowledgedWrites::default()));
         invariants.push(Box::new(copies::Copies));
         invariants.push(Box::new(one_acknowledger::OneAcknowledger::default()));
         invariants.push(Box::new(revoked::Revoked));
