@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod dist;
 mod elf;
+mod fuzz;
 mod phases;
 mod setup;
 mod soak;
@@ -112,6 +113,19 @@ enum Command {
         /// Run only scenarios whose name contains one of these.
         filters: Vec<String>,
     },
+    /// Try random failures of model database clusters for as long as you like; a failure prints its seed, the smallest schedule, and its story.
+    #[command(after_help = "Examples:\n  cargo xtask fuzz --minutes 10\n  cargo xtask fuzz --hours 8 --from 5000000")]
+    Fuzz {
+        /// How long, in hours.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        hours: u64,
+        /// How long, in minutes, on top of the hours.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        minutes: u64,
+        /// The first seed; by default one that depends on the time, so that no two runs try the same.
+        #[arg(long, value_name = "SEED")]
+        from: Option<u64>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -131,6 +145,7 @@ fn main() -> ExitCode {
         Command::Bench { list, runs, json, pilotfish, filters } => {
             bench::bench(&bench::Options { list, runs, json, pilotfish, filters })
         }
+        Command::Fuzz { hours, minutes, from } => fuzz::fuzz(hours * 60 + minutes, from),
         Command::Soak { list, minutes, pilotfish, filters } => {
             soak::soak(&soak::Options { list, minutes, pilotfish, filters })
         }

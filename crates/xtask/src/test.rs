@@ -16,6 +16,8 @@ const TEST_THREADS: usize = 8;
 /// Tests that need a real Consul (`OnlyConsul` of `pilotfish-testing` says why); all others of the supervisor, the templates and the client
 /// run once more on the embedded catalog.
 const ONLY_ON_CONSUL: &[&str] = &["cluster::", "security::", "over_a_unix_socket"];
+/// Schedules of the simulator; it stops by itself after three minutes, however many are done.
+const SIM_SCHEDULES: &str = "100000";
 
 /// What `cargo xtask test` was asked for.
 pub(crate) struct Options {
@@ -68,6 +70,7 @@ fn cargo_test(tools: &Tools) -> Command {
     cargo.args(["test", "--no-fail-fast"]);
     cargo.env("PILOTFISH_TEST_CONSUL", &tools.consul);
     cargo.env("PILOTFISH_TEST_PROMTOOL", &tools.promtool);
+    cargo.env("PILOTFISH_SIM_SCHEDULES", SIM_SCHEDULES);
     cargo.env("PATH", workspace::path_with_root_programs());
     cargo
 }

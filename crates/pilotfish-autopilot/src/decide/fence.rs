@@ -1,0 +1,100 @@
+//! May this server go on? A server that takes writes needs a lease; when that is in doubt it is killed, not asked.
+
+use core::time::Duration;
+
+use super::{Mind, Step};
+use crate::act::Act;
+use crate::budget::FailureClass;
+use crate::lease::Lease;
+use crate::time::Time;
+use crate::view::{Access, Acking, Catalog, ServerFacts};
+use crate::why::Why;
+
+/// A replica is given so much more time to answer than a primary: nobody waits for it.
+const REPLICA_PATIENCE: u32 = 10;
+
+impl Mind<'_> {
+    pub(super) fn fence(&self) -> Step {
+        let Some(facts) = self.view.facts() else { return Step::Pass(None) };
+        if self.view.busy.server == Some(Act::FenceServer) {
+            return Step::Wait(Why::Fencing, None);
+        }
+        let open = facts.access != Access::ReadOnly;
+        let Some(holding) = &self.view.holding else {
+            if facts.access == Access::Writable {
+                return Step::Do(Act::FenceServer, Why::WritableWithoutLease);
+            }
+            return self.hung_replica(facts);
+        };
+        if let Some((lease, _)) = self.view.lease()
+            && open
+            && self.is_superseded(&holding.lease, lease)
+        {
+            let (term, holder) = (lease.epoch.term, lease.holder);
+            return Step::Do(Act::FenceServer, Why::Superseded { term, holder, ours: holding.lease.epoch.term });
+        }
+        if self.held().is_none() && !open {
+            return self.hung_replica(facts);
+        }
+        let silent = facts.silent_since.map_or(Duration::ZERO, |since| self.now.since(since));
+        if silent >= self.policy.hang_limit {
+            return Step::Do(Act::FenceServer, Why::Hung { silent, limit: self.policy.hang_limit });
+        }
+        let look_again = facts.silent_since.map(|since| since.after(self.policy.hang_limit));
+        if open { self.lease_of_open_server(facts, look_again) } else { Step::Pass(look_again) }
+    }
+
+    /// Whether the lease says that what we hold is over: another has it, or it was given up.
+    fn is_superseded(&self, ours: &Lease, lease: &Lease) -> bool {
+        let newer = lease.epoch > ours.epoch || lease.epoch.term > ours.epoch.term;
+        lease.cluster == ours.cluster && newer && self.held().is_none()
+    }
+
+    fn hung_replica(&self, facts: &ServerFacts) -> Step {
+        let limit = self.policy.hang_limit * REPLICA_PATIENCE;
+        let silent = facts.silent_since.map_or(Duration::ZERO, |since| self.now.since(since));
+        if silent < limit {
+            return Step::Pass(facts.silent_since.map(|since| since.after(limit)));
+        }
+        match self.view.budget.check(FailureClass::ServerHang, self.now) {
+            Ok(()) => Step::Do(Act::FenceServer, Why::Hung { silent, limit }),
+            Err(at) => Step::Pass(Some(at)),
+        }
+    }
+
+    fn lease_of_open_server(&self, facts: &ServerFacts, look_again: Option<Time>) -> Step {
+        let Some(deadline) = self.view.deadline(self.policy.ttl) else { return Step::Pass(None) };
+        let remaining = deadline.since(self.now);
+        if remaining > self.policy.kill_limit {
+            let until = self.now.after(remaining - self.policy.kill_limit);
+            return Step::Pass([Some(until), look_again].into_iter().flatten().min());
+        }
+        let past = self.now.since(deadline);
+        // The catalog answers, but our writes fail: if that lasts, it is as if we had none.
+        let refused = self.view.catalog == Catalog::Answers && self.held().is_some() && past >= self.policy.ttl;
+        match self.nobody_else_can_lead(facts) {
+            true if !refused => Step::Wait(
+                Why::RidingOut { past },
+                [look_again, Some(self.now.after(self.policy.probe_every))].into_iter().flatten().min(),
+            ),
+            true | false => Step::Do(Act::FenceServer, Why::LeaseLapsed { past }),
+        }
+    }
+
+    /// The exception: as long as enough in-sync replicas acknowledge, too few have stopped to receive for anybody to be elected. And where the
+    /// lease asks for no ack, nobody else can have everything.
+    fn nobody_else_can_lead(&self, facts: &ServerFacts) -> bool {
+        let Some(holding) = &self.view.holding else { return false };
+        if self.is_async() {
+            return false;
+        }
+        if !holding.lease.config.can_elect() {
+            return true;
+        }
+        let connected = facts.acking.iter().filter(|(member, acking)| {
+            holding.lease.config.in_sync.contains_key(member) && **acking == Acking::Connected
+        });
+        let stuck = facts.waiting_since.is_some_and(|since| self.now.since(since) >= self.policy.hang_limit);
+        connected.count() >= usize::from(holding.lease.config.acks) && !stuck
+    }
+}

@@ -1,0 +1,99 @@
+//! Another holds the lease: receive from it, in the mode that the in-sync set asks for.
+
+use super::{Mind, Step, can_apply, is_drained};
+use crate::act::{Act, Condemnation};
+use crate::lease::Lease;
+use crate::view::{Applier, Identity, Mode, Receiver, ServerFacts, SourceFacts};
+use crate::why::Why;
+
+impl Mind<'_> {
+    pub(super) fn follow(&self, lease: &Lease, facts: &ServerFacts, identity: Identity) -> Step {
+        let term = lease.epoch.term;
+        if term < identity.promise {
+            return Step::Wait(Why::PromisedMore { promise: identity.promise, term }, None);
+        }
+        let in_sync = self.is_in_sync(&lease.config);
+        let mode = if in_sync { Mode::Acking } else { Mode::Plain };
+        if let Some(step) = self.unusable(lease, facts, in_sync) {
+            return step;
+        }
+        match facts.receiver {
+            Receiver::Running { to, mode: as_is, .. } if to == lease.holder && as_is == mode => {
+                self.attached(lease, facts)
+            }
+            // Nobody has counted on what a receiver holds that did not acknowledge: it may be fetched again.
+            Receiver::Running { to, mode: Mode::Plain, .. } if to == lease.holder => self.connect(lease, facts, mode),
+            Receiver::Running { .. } if in_sync => Step::Do(Act::StopReceiver { term }, Why::Reattaching { mode }),
+            Receiver::Running { .. } | Receiver::Stopped | Receiver::Purged => self.attach(lease, facts, mode),
+            Receiver::Unknown => Step::Wait(Why::ServerUnknown, None),
+        }
+    }
+
+    fn attached(&self, lease: &Lease, facts: &ServerFacts) -> Step {
+        match facts.applier {
+            Applier::Stopped => Step::Do(Act::Drain { term: lease.epoch.term }, Why::ApplierStopped),
+            Applier::Unknown | Applier::Running | Applier::Failed => Step::Pass(None),
+        }
+    }
+
+    /// Connects, once it is sure that our history is part of the source's, and that nothing that others count on is thrown away with the relay
+    /// log.
+    fn attach(&self, lease: &Lease, facts: &ServerFacts, mode: Mode) -> Step {
+        let term = lease.epoch.term;
+        if mode == Mode::Acking && !is_drained(facts) {
+            return if can_apply(facts) {
+                Step::Do(Act::Drain { term }, Why::RelayLogNotApplied)
+            } else {
+                Step::Wait(Why::ApplierStopped, None)
+            };
+        }
+        self.connect(lease, facts, mode)
+    }
+
+    fn connect(&self, lease: &Lease, facts: &ServerFacts, mode: Mode) -> Step {
+        let (term, to) = (lease.epoch.term, lease.holder);
+        let Some(source) = self.source(lease) else {
+            return Step::Wait(Why::SourceSilent { source: to }, None);
+        };
+        if !source.executed.contains(&facts.executed) {
+            return Step::Wait(Why::SourceBehind { source: to }, None);
+        }
+        Step::Do(Act::Attach { to, term, mode }, Why::Attaching { to, mode })
+    }
+
+    /// Data that cannot follow: it is condemned, unless others still count on it.
+    fn unusable(&self, lease: &Lease, facts: &ServerFacts, in_sync: bool) -> Option<Step> {
+        let reason = if let Some(errant) = self.errant(lease) {
+            Condemnation::Errant(errant)
+        } else if facts.receiver == Receiver::Purged {
+            Condemnation::Purged
+        } else if facts.applier == Applier::Failed {
+            Condemnation::ApplierStopped
+        } else {
+            return None;
+        };
+        let why = match &reason {
+            Condemnation::Errant(gtids) => Why::Errant { gtids: gtids.clone() },
+            Condemnation::Purged => Why::Purged,
+            Condemnation::ApplierStopped | Condemnation::NeverUsed => Why::ApplierStopped,
+        };
+        if in_sync || !lease.is_established() {
+            return Some(Step::Wait(why, None));
+        }
+        Some(Step::Do(Act::Condemn { reason }, why))
+    }
+
+    /// What the holder of this lease answered about this copy of our data.
+    fn source(&self, lease: &Lease) -> Option<&SourceFacts> {
+        let data = self.view.identity().map(|identity| identity.data);
+        self.view.source.as_ref().filter(|source| {
+            source.member == lease.holder && source.term == lease.epoch.term && Some(source.data) == data
+        })
+    }
+
+    /// What we have executed and an established primary has not.
+    pub(super) fn errant(&self, lease: &Lease) -> Option<crate::gtid::GtidSet> {
+        let source = self.source(lease).filter(|_| lease.is_established())?;
+        (!source.executed.contains(&source.ours)).then(|| source.ours.subtract(&source.executed))
+    }
+}

@@ -1,0 +1,150 @@
+//! Which part this member plays, from the lease and from its own data.
+
+use super::{Mind, Step};
+use crate::act::{Act, Condemnation, LeaseChange};
+use crate::lease::{Epoch, Lease, LeaseState, Term};
+use crate::view::{Access, Data, Identity, LeaseFact, Server};
+use crate::why::Why;
+
+impl Mind<'_> {
+    pub(super) fn role(&self) -> Step {
+        if let Some(since) = self.view.orders.stop
+            && self.held().is_none()
+        {
+            return self.stop(since);
+        }
+        if self.view.orders.paused && self.held().is_none() {
+            return Step::Wait(Why::Paused, None);
+        }
+        match self.view.data {
+            Data::Unknown => Step::Wait(Why::DataUnknown, None),
+            Data::Empty | Data::Partial => self.without_data(),
+            Data::Condemned(_) => self.rebuild(),
+            Data::Present(identity) => self.with_data(identity),
+        }
+    }
+
+    /// Nothing is held: the server may stop, politely if it takes no writes.
+    pub(super) fn stop(&self, since: crate::time::Time) -> Step {
+        match self.view.server {
+            Server::Stopped => Step::Wait(Why::StoppedAsAsked, None),
+            Server::Unknown | Server::Starting { .. } => Step::Do(Act::FenceServer, Why::StopAsked { since }),
+            Server::Running(ref facts) if facts.access == Access::ReadOnly => {
+                Step::Do(Act::StopServer, Why::StopAsked { since })
+            }
+            // Without a lease that says so nobody knows what a polite stop would acknowledge.
+            Server::Running(_) => Step::Do(Act::FenceServer, Why::StopAsked { since }),
+        }
+    }
+
+    fn with_data(&self, identity: Identity) -> Step {
+        let (lease, index) = match &self.view.lease {
+            LeaseFact::Unknown => return Step::Wait(Why::CatalogNeverAnswered, None),
+            LeaseFact::Absent => return self.without_lease(identity),
+            LeaseFact::Present { lease, index } => (lease, *index),
+        };
+        if lease.cluster != identity.cluster {
+            // Only an operator may put another cluster's lease aside.
+            return if self.view.orders.adopt == Some(self.view.me) {
+                self.adopt(identity, index)
+            } else {
+                self.foreign(identity, lease)
+            };
+        }
+        if lease.epoch < identity.seen {
+            return self.went_back(identity, lease, index);
+        }
+        if lease.state == LeaseState::Initialising {
+            return self.initialised(lease, index, identity);
+        }
+        if lease.epoch > identity.seen {
+            return Step::Do(Act::Remember { seen: lease.epoch }, Why::NewEpoch { epoch: lease.epoch });
+        }
+        if let Some(step) = self.forced(lease, index, identity) {
+            return step;
+        }
+        if self.held().is_some() {
+            return if lease.is_established() { self.lead(lease, index) } else { self.establish(lease, index) };
+        }
+        match self.view.server {
+            Server::Unknown => Step::Wait(Why::ServerUnknown, None),
+            Server::Stopped => self.start_server(lease),
+            Server::Starting { since } => Step::Wait(Why::ServerStarting { since }, None),
+            Server::Running(ref facts) => {
+                if self.has_lapsed(lease) || lease.holder == self.view.me {
+                    self.elect(lease, index, facts, identity)
+                } else {
+                    self.follow(lease, facts, identity)
+                }
+            }
+        }
+    }
+
+    /// The catalog is of another cluster than our data. What was never part of a cluster may go.
+    fn foreign(&self, identity: Identity, lease: &Lease) -> Step {
+        if identity.seen == Epoch::default() {
+            return Step::Do(
+                Act::Condemn { reason: Condemnation::NeverUsed },
+                Why::NeverUsed { ours: identity.cluster },
+            );
+        }
+        Step::Wait(Why::ForeignCluster { ours: identity.cluster, catalog: lease.cluster }, None)
+    }
+
+    /// Data and no lease: the catalog was wiped. Nobody bootstraps over data; an operator says whose is the truth.
+    fn without_lease(&self, identity: Identity) -> Step {
+        if self.view.orders.adopt != Some(self.view.me) {
+            return Step::Wait(Why::CatalogWiped { cluster: identity.cluster, seen: identity.seen }, None);
+        }
+        self.adopt(identity, 0)
+    }
+
+    /// The catalog shows less than we have seen: it was restored from something old. Who holds what it wrote writes it again; everybody else
+    /// waits for that, or for an operator.
+    fn went_back(&self, identity: Identity, lease: &Lease, index: u64) -> Step {
+        let why = Why::CatalogWentBack { seen: identity.seen, catalog: lease.epoch };
+        if self.view.orders.adopt == Some(self.view.me) {
+            return self.adopt(identity, index);
+        }
+        let newest = self.view.holding.as_ref().filter(|holding| holding.lease.epoch == identity.seen);
+        match newest {
+            Some(holding) if self.view.facts().is_some() && holding.lease.is_established() => {
+                let mut value = holding.lease.clone();
+                value.epoch.change += 1;
+                value.beat += 1;
+                self.write_value(index, LeaseChange::Reassert, why, value)
+            }
+            Some(_) | None => Step::Wait(why, None),
+        }
+    }
+
+    fn adopt(&self, identity: Identity, index: u64) -> Step {
+        let why = Why::Adopting { seen: identity.seen };
+        let (Some(seat), Some(facts)) = (self.view.seat(), self.view.facts()) else {
+            return match self.view.server {
+                Server::Stopped => Step::Do(Act::StartServer { start: crate::act::Start::Plain }, why),
+                Server::Unknown | Server::Starting { .. } | Server::Running(_) => Step::Wait(why, None),
+            };
+        };
+        let told = self.view.records.values().map(|record| record.promise.max(record.seen.term));
+        let highest = self.view.votes.iter().map(|vote| vote.term).chain(told).max().unwrap_or_default();
+        let term = Term(highest.max(identity.promise).max(identity.seen.term).0 + 1);
+        let mut value = Lease {
+            cluster: identity.cluster,
+            epoch: Epoch { term, change: identity.seen.change + 1 },
+            holder: self.view.me,
+            state: LeaseState::Held,
+            config: crate::lease::Config { primary: seat, in_sync: Default::default(), acks: 0 },
+            alone: false,
+            forced: true,
+            beat: 1,
+        };
+        if let Some(holding) = &self.view.holding
+            && holding.lease.config.primary == seat
+            && facts.access == Access::Writable
+        {
+            value.config = holding.lease.config.clone();
+        }
+        self.write_value(index, LeaseChange::Adopt, why, value)
+    }
+}

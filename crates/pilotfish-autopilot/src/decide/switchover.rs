@@ -1,0 +1,127 @@
+//! Handing the lease over: close, let the target catch up, give it lease and config in one write. If it takes too long, open again.
+
+use alloc::collections::BTreeMap;
+
+use super::{Mind, Step};
+use crate::act::{Act, LeaseChange, OrderOutcome};
+use crate::budget::FailureClass;
+use crate::lease::{Config, DataId, Lease, MemberId, Seat};
+use crate::time::Time;
+use crate::view::{Access, Acking, Following, Mode, ServerFacts};
+use crate::why::Why;
+
+impl Mind<'_> {
+    pub(super) fn switchover(&self, lease: &Lease, index: u64, facts: &ServerFacts) -> Option<Step> {
+        if let Some(since) = self.view.orders.stop {
+            return Some(self.leave_office(lease, index, facts, since));
+        }
+        let order = self.view.orders.switchover?;
+        let answer = |outcome, why| Some(Step::Do(Act::Answer { order: order.id, outcome }, why));
+        if order.term != lease.epoch.term || order.to == Some(self.view.me) {
+            return answer(OrderOutcome::Done, Why::OrderOver { order: order.id }).filter(|_| !self.view.busy.catalog);
+        }
+        let limit = order.since.after(self.policy.switchover_limit);
+        let late = limit <= self.now;
+        match facts.access {
+            Access::Writable if late => {
+                answer(OrderOutcome::RolledBack, Why::SwitchoverTooSlow { limit: self.policy.switchover_limit })
+            }
+            // All goes back: the usual rules open the server again.
+            Access::ReadOnly if late => None,
+            Access::Writable | Access::ReadOnly => self.hand_over(lease, index, facts, order.to, limit),
+            Access::Unknown => Some(Step::Wait(Why::ServerUnknown, None)),
+        }
+    }
+
+    /// The supervisor is to stop: the same, and if nobody can take over, the server just stops.
+    fn leave_office(&self, lease: &Lease, index: u64, facts: &ServerFacts, since: Time) -> Step {
+        let limit = since.after(self.policy.switchover_limit);
+        let nobody = lease.config.in_sync.is_empty();
+        if limit <= self.now && !matches!(facts.access, Access::ReadOnly) {
+            return Step::Do(Act::FenceServer, Why::StopAsked { since });
+        }
+        match facts.access {
+            Access::ReadOnly if (limit <= self.now || nobody) && self.view.pending.is_none() => {
+                Step::Do(Act::StopServer, Why::StopAsked { since })
+            }
+            Access::Writable if nobody => Step::Do(Act::Close { term: lease.epoch.term }, Why::StopAsked { since }),
+            Access::ReadOnly | Access::Writable => {
+                self.hand_over(lease, index, facts, None, limit).unwrap_or(Step::Wait(Why::NoTarget, Some(limit)))
+            }
+            Access::Unknown => Step::Do(Act::FenceServer, Why::StopAsked { since }),
+        }
+    }
+
+    fn hand_over(
+        &self,
+        lease: &Lease,
+        index: u64,
+        facts: &ServerFacts,
+        to: Option<MemberId>,
+        limit: Time,
+    ) -> Option<Step> {
+        let term = lease.epoch.term;
+        let Some(target) = self.target(lease, facts, to) else {
+            // While nobody is ready the server stays as it is; a closed one opens again, and the order waits for its limit.
+            return if facts.access == Access::Writable { None } else { Some(Step::Wait(Why::NoTarget, Some(limit))) };
+        };
+        if facts.access == Access::Writable {
+            // Too many in a row: the server goes on as it is, until the order's limit or the next token.
+            let allowed = self.view.budget.check(FailureClass::Switchover, self.now).is_ok();
+            return allowed.then_some(Step::Do(Act::Close { term }, Why::SwitchingOver { to: target.member }));
+        }
+        if self.view.pending.is_some() {
+            return Some(Step::Wait(Why::WriteInDoubt, Some(limit)));
+        }
+        let has_all = |seat: Seat| {
+            let executed = self.record_of(seat).and_then(|record| record.executed.as_ref());
+            executed.is_some_and(|executed| executed.contains(&facts.executed))
+        };
+        if !has_all(target) {
+            return Some(Step::Wait(Why::TargetBehind { to: target.member }, Some(limit)));
+        }
+        let config = self.config_under(lease, facts, target)?;
+        Some(self.write(
+            lease,
+            index,
+            LeaseChange::HandOver(target.member),
+            Why::SwitchingOver { to: target.member },
+            |value| {
+                value.epoch.term = term.next();
+                value.holder = target.member;
+                value.config = config;
+            },
+        ))
+    }
+
+    /// The target's config: we are its replica, and so is who has everything. All of them have it, so any number of acks is true.
+    fn config_under(&self, lease: &Lease, facts: &ServerFacts, target: Seat) -> Option<Config> {
+        let ours = self.view.seat()?;
+        let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
+        let others = seats.filter(|seat| {
+            *seat != target && self.record_of(*seat).is_some_and(|record| self.holds(lease, record, &facts.executed))
+        });
+        let mut in_sync: BTreeMap<MemberId, DataId> = others.map(|seat| (seat.member, seat.data)).collect();
+        in_sync.insert(ours.member, ours.data);
+        let acks = self.policy.acks_with(in_sync.len());
+        Some(Config { primary: target, in_sync, acks })
+    }
+
+    /// Who takes over: in sync, connected, well, and willing; the one that is behind least, then the lowest id.
+    fn target(&self, lease: &Lease, facts: &ServerFacts, to: Option<MemberId>) -> Option<Seat> {
+        let following = Some(Following { source: self.view.me, mode: Mode::Acking });
+        let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
+        let able = seats.filter(|seat| {
+            let ready = self.record_of(*seat).is_some_and(|record| {
+                record.following == following && record.ailment.is_none() && record.may_lead && !record.leaving
+            });
+            let connected = facts.acking.get(&seat.member) == Some(&Acking::Connected);
+            ready && connected && to.is_none_or(|to| to == seat.member)
+        });
+        let behind = |seat: &Seat| {
+            let executed = self.record_of(*seat).and_then(|record| record.executed.as_ref());
+            executed.map_or(u64::MAX, |executed| facts.executed.subtract(executed).count())
+        };
+        able.min_by_key(|seat| (behind(seat), seat.member))
+    }
+}

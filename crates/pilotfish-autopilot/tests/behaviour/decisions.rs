@@ -1,0 +1,287 @@
+//! Single views and what is decided about them. Whole histories are the simulator's business.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pilotfish_autopilot::*;
+
+const TTL: Duration = Duration::from_secs(3);
+const ME: MemberId = MemberId(2);
+
+fn at(ms: u64) -> Time {
+    Time::from_start(Duration::from_millis(ms))
+}
+
+fn mariadb(text: &str) -> GtidSet {
+    GtidSet::parse(Flavour::MariaDb, text).expect("the example is a GTID set")
+}
+
+fn lease() -> Lease {
+    Lease {
+        cluster: ClusterId(7),
+        epoch: Epoch { term: Term(5), change: 9 },
+        holder: MemberId(1),
+        state: LeaseState::Held,
+        config: Config {
+            primary: Seat { member: MemberId(1), data: DataId(1) },
+            in_sync: BTreeMap::from([(MemberId(2), DataId(2)), (MemberId(3), DataId(3))]),
+            acks: 1,
+        },
+        alone: false,
+        forced: false,
+        beat: 3,
+    }
+}
+
+fn facts(executed: &str, received: &str) -> ServerFacts {
+    ServerFacts {
+        silent_since: None,
+        access: Access::ReadOnly,
+        executed: mariadb(executed),
+        received: mariadb(received),
+        settled: mariadb(executed),
+        receiver: Receiver::Running { to: MemberId(1), mode: Mode::Acking, connected: true },
+        applier: Applier::Running,
+        acks: 0,
+        gate: Default::default(),
+        acking: BTreeMap::new(),
+        waiting_since: None,
+    }
+}
+
+/// Member 2, in sync, following member 1 in term 5.
+fn follower() -> View {
+    let mut view = View::new(ME, Flavour::MariaDb, 99, at(0));
+    view.catalog = Catalog::Answers;
+    view.lease = LeaseFact::Present { lease: lease(), index: 40 };
+    view.data = Data::Present(Identity {
+        cluster: ClusterId(7),
+        data: DataId(2),
+        promise: Term(5),
+        seen: Epoch { term: Term(5), change: 9 },
+    });
+    view.server = Server::Running(facts("0-1-15", "0-1-15"));
+    view
+}
+
+fn released(view: &mut View) {
+    let LeaseFact::Present { lease, index } = &mut view.lease else { return };
+    lease.state = LeaseState::Released;
+    lease.epoch.change += 1;
+    *index += 1;
+    if let Data::Present(identity) = &mut view.data {
+        identity.seen.change += 1;
+    }
+}
+
+fn stopped(view: &mut View) {
+    if let Server::Running(facts) = &mut view.server {
+        facts.receiver = Receiver::Stopped;
+    }
+}
+
+fn vote(member: u32, received: &str) -> Vote {
+    let seat = Seat { member: MemberId(member), data: DataId(u64::from(member)) };
+    Vote { seat, term: Term(6), received: mariadb(received) }
+}
+
+fn decided(view: &View) -> Decision {
+    let policy = Policy::with_ttl(TTL);
+    let decision = decide(view, &policy, at(10_000));
+    assert_eq!(lint(view, &policy, at(10_000), &decision), [], "{decision:?}");
+    decision
+}
+
+/// What is decided about the cluster, reports left aside.
+fn role(view: &View) -> Decision {
+    let mut view = view.clone();
+    view.busy.catalog = true;
+    decided(&view)
+}
+
+#[test]
+fn nothing_is_started_before_the_catalog_has_answered() {
+    let mut view = View::new(ME, Flavour::MySql, 1, at(0));
+    view.data = Data::Empty;
+    view.server = Server::Stopped;
+    assert_eq!((decided(&view).act, decided(&view).why), (Act::Wait, Why::CatalogNeverAnswered));
+}
+
+#[test]
+fn data_without_a_lease_is_never_bootstrapped_over() {
+    let mut view = follower();
+    view.lease = LeaseFact::Absent;
+    assert!(matches!(role(&view), Decision { act: Act::Wait, why: Why::CatalogWiped { .. }, .. }));
+}
+
+#[test]
+fn a_released_lease_stops_the_receiver_then_votes() {
+    let mut view = follower();
+    released(&mut view);
+    assert_eq!(decided(&view).act, Act::StopReceiver { term: Term(6) });
+    stopped(&mut view);
+    let Act::PublishVote { vote } = decided(&view).act else { panic!("{:?}", decided(&view)) };
+    assert_eq!((vote.term, vote.received), (Term(6), mariadb("0-1-15")));
+}
+
+#[test]
+fn an_error_of_the_catalog_is_not_a_free_lease() {
+    let mut view = follower();
+    released(&mut view);
+    view.catalog = Catalog::Unknown(at(9_000));
+    assert!(matches!(role(&view), Decision { act: Act::Wait, why: Why::CatalogSilent { .. }, .. }));
+}
+
+#[test]
+fn both_survivors_must_have_voted() {
+    let mut view = follower();
+    released(&mut view);
+    stopped(&mut view);
+    view.votes = vec![vote(2, "0-1-15")];
+    assert_eq!(role(&view).why, Why::VotesMissing { term: Term(6), have: 1, needed: 2, of: 2 });
+    view.votes.push(vote(3, "0-1-14"));
+    let Act::WriteLease { change: LeaseChange::Take, value, cas: 41 } = role(&view).act else {
+        panic!("{:?}", role(&view))
+    };
+    assert_eq!((value.epoch.term, value.holder, value.config), (Term(6), ME, lease().config));
+}
+
+#[test]
+fn who_has_more_wins() {
+    let mut view = follower();
+    released(&mut view);
+    stopped(&mut view);
+    view.votes = vec![vote(2, "0-1-15"), vote(3, "0-1-16")];
+    assert_eq!(role(&view).why, Why::NotGreatest { term: Term(6), covered: 1, needed: 2 });
+}
+
+#[test]
+fn a_vote_of_other_data_does_not_count() {
+    let mut view = follower();
+    released(&mut view);
+    stopped(&mut view);
+    let mut rebuilt = vote(3, "0-1-15");
+    rebuilt.seat.data = DataId(33);
+    view.votes = vec![vote(2, "0-1-15"), rebuilt];
+    assert_eq!(role(&view).why, Why::VotesMissing { term: Term(6), have: 1, needed: 2, of: 2 });
+}
+
+#[test]
+fn with_no_acks_only_the_last_primary_returns() {
+    let mut view = follower();
+    released(&mut view);
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.config.acks = 0;
+    assert_eq!(role(&view).why, Why::OnlyLastPrimaryHasAll { primary: MemberId(1) });
+}
+
+#[test]
+fn a_writable_server_without_a_lease_is_killed() {
+    let mut view = follower();
+    let Server::Running(facts) = &mut view.server else { panic!("it runs") };
+    facts.access = Access::Writable;
+    assert_eq!((decided(&view).act, decided(&view).why), (Act::FenceServer, Why::WritableWithoutLease));
+}
+
+#[test]
+fn a_primary_that_does_not_answer_is_killed() {
+    let mut view = follower();
+    let mut lease = lease();
+    lease.holder = ME;
+    lease.config.primary = Seat { member: ME, data: DataId(2) };
+    lease.config.in_sync = BTreeMap::from([(MemberId(3), DataId(3))]);
+    view.lease = LeaseFact::Present { lease: lease.clone(), index: 40 };
+    view.holding = Some(Holding { lease, sent: at(9_900), since: at(0) });
+    let open = |silent_since| {
+        let server = facts("0-1-15", "0-1-15");
+        let gate = [MemberId(3)].into();
+        let acking = BTreeMap::from([(MemberId(3), Acking::Connected)]);
+        let receiver = Receiver::Stopped;
+        Server::Running(ServerFacts {
+            access: Access::Writable,
+            acks: 1,
+            gate,
+            acking,
+            receiver,
+            silent_since,
+            ..server
+        })
+    };
+    view.server = open(Some(at(8_500)));
+    assert!(matches!(role(&view), Decision { act: Act::FenceServer, why: Why::Hung { .. }, .. }));
+    view.server = open(Some(at(9_500)));
+    assert_eq!(role(&view).act, Act::Wait);
+}
+
+#[test]
+fn errant_data_in_sync_waits_until_it_is_dropped() {
+    let mut view = follower();
+    let ours = mariadb("0-1-15,0-2-16");
+    view.source =
+        Some(SourceFacts { member: MemberId(1), term: Term(5), executed: mariadb("0-1-20"), ours, data: DataId(2) });
+    assert!(matches!(role(&view), Decision { act: Act::Wait, why: Why::Errant { .. }, .. }));
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.config.in_sync.remove(&ME);
+    assert_eq!(role(&view).act, Act::Condemn { reason: Condemnation::Errant(mariadb("0-2:16")) });
+}
+
+#[test]
+fn an_in_sync_relay_log_is_applied_before_it_is_let_go() {
+    let mut view = follower();
+    view.server = Server::Running(ServerFacts { receiver: Receiver::Stopped, ..facts("0-1-13", "0-1-15") });
+    assert_eq!((role(&view).act, role(&view).why), (Act::Drain { term: Term(5) }, Why::RelayLogNotApplied));
+}
+
+#[test]
+fn the_tail_is_dropped_only_behind_an_established_successor() {
+    let mut view = follower();
+    view.server = Server::Stopped;
+    assert_eq!(role(&view).act, Act::StartServer { start: Start::Plain });
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.config.in_sync.remove(&ME);
+    assert_eq!(role(&view).act, Act::StartServer { start: Start::DropTail });
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.forced = true;
+    assert_eq!(role(&view).act, Act::StartServer { start: Start::Plain });
+}
+
+#[test]
+fn crash_loops_run_out_of_patience_and_get_it_back() {
+    let mut view = follower();
+    view.server = Server::Stopped;
+    for _ in 0..BURST {
+        view.budget.spend(FailureClass::ServerExit, at(10_000));
+    }
+    let decision = role(&view);
+    assert!(matches!(decision, Decision { act: Act::Wait, why: Why::Patience { .. }, until: Some(_) }), "{decision:?}");
+}
+
+#[test]
+fn what_a_forced_failover_may_lose_is_said_before() {
+    let mut view = follower();
+    let record = |data: u64, received: &str| MemberRecord {
+        data: Some((ClusterId(7), DataId(data))),
+        seen: Epoch { term: Term(5), change: 9 },
+        promise: Term(5),
+        executed: Some(mariadb(received)),
+        received: Some(mariadb(received)),
+        following: None,
+        ailment: None,
+        may_lead: true,
+        leaving: false,
+    };
+    view.records = BTreeMap::from([(ME, record(2, "0-1-15")), (MemberId(1), record(1, "0-1-17"))]);
+    let loss = loss(&view, ME).expect("the candidate is known");
+    assert_eq!((loss.term, loss.needless), (Term(6), false));
+    assert_eq!(loss.to_string(), "member 2 lacks 0-1:16-17, and whatever only member 3 may have");
+}
+
+#[test]
+fn reasons_are_sentences_with_their_values() {
+    let why = Why::VotesMissing { term: Term(6), have: 1, needed: 2, of: 2 };
+    assert_eq!(why.code(), "votes-missing");
+    assert_eq!(
+        why.to_string(),
+        "1 votes for term 6, 2 are needed of the 2 in sync: fewer may lack an acknowledged write"
+    );
+}

@@ -1,0 +1,4 @@
+//! The autopilot's core, asked about single views, and the algebra of GTID sets.
+
+mod decisions;
+mod gtids;

@@ -1,0 +1,24 @@
+//! Term and change of the lease never fall.
+
+use super::Invariant;
+use crate::happening::Happening;
+use crate::world::World;
+
+pub(super) struct Terms;
+
+impl Invariant for Terms {
+    fn name(&self) -> &'static str {
+        "terms"
+    }
+
+    fn check(&mut self, _world: &World, happening: &Happening) -> Result<(), String> {
+        let Happening::LeaseWritten { old: Some(old), new, .. } = happening else { return Ok(()) };
+        if new.epoch < old.epoch || (new.epoch == old.epoch && new.config != old.config) {
+            return Err(format!("the lease goes from {:?} to {:?}", old.epoch, new.epoch));
+        }
+        if new.epoch.term == old.epoch.term && new.holder != old.holder && new.cluster == old.cluster {
+            return Err(format!("{} has two holders, {} and {}", new.epoch.term, old.holder, new.holder));
+        }
+        Ok(())
+    }
+}
