@@ -25,8 +25,7 @@ enum Meaning {
 /// Answers a question. `seed` decides over the order of instances, `seconds` since 1970 is the serial number of the zone.
 pub(super) fn answer(state: &State, query: &Query, seed: u64, seconds: u32) -> Response {
     let zone = Zone { state, seed, seconds };
-    let labels: Vec<String> =
-        query.labels.iter().map(|label| String::from_utf8_lossy(label).to_lowercase()).collect();
+    let labels: Vec<String> = query.labels.iter().map(|label| String::from_utf8_lossy(label).to_lowercase()).collect();
     let Some((domain, labels)) = labels.split_last().filter(|(last, _)| *last == DOMAIN) else {
         return Response { code: Code::Refused, answers: Vec::new(), authority: Vec::new(), additional: Vec::new() };
     };

@@ -164,11 +164,9 @@ impl Query {
             additional += 1;
         }
         let mut flags = 0x8000 | response.code as u16;
-        for (bit, set) in [
-            (0x0400, response.code != Code::Refused),
-            (0x0200, truncated),
-            (0x0100, self.recursion_desired),
-        ] {
+        for (bit, set) in
+            [(0x0400, response.code != Code::Refused), (0x0200, truncated), (0x0100, self.recursion_desired)]
+        {
             flags |= if set { bit } else { 0 };
         }
         // A message is at most 65,535 bytes long, so no count is larger.

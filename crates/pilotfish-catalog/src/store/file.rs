@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::frame::{FRAME_HEAD, HEAD, Frames, divide, frame, head};
+use super::frame::{FRAME_HEAD, Frames, HEAD, divide, frame, head};
 use crate::identity;
 
 /// The file.

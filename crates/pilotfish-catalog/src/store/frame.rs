@@ -63,7 +63,9 @@ pub(super) struct Damage {
 /// When its head or its first frame is not whole, or a frame is not whole and others follow.
 pub(super) fn divide(bytes: &[u8]) -> Result<Frames<'_>, Damage> {
     let salt = match bytes.split_at_checked(HEAD) {
-        Some((head, _)) if head.starts_with(MARK) => u64::from_le_bytes(head[MARK.len()..].try_into().unwrap_or([0; 8])),
+        Some((head, _)) if head.starts_with(MARK) => {
+            u64::from_le_bytes(head[MARK.len()..].try_into().unwrap_or([0; 8]))
+        }
         Some(_) | None => return Err(Damage { offset: 0, reason: "it does not begin as a file of the catalog" }),
     };
     let (mut contents, mut at) = (Vec::new(), HEAD);

@@ -134,7 +134,10 @@ fn started(kind: Kind) -> Consul {
         put("/v1/agent/service/register", &body);
     }
     put("/v1/agent/check/warn/w", "");
-    put("/v1/catalog/register", r#"{"Node": "other", "Address": "10.9.9.9", "Service": {"Service": "there", "Port": 1}}"#);
+    put(
+        "/v1/catalog/register",
+        r#"{"Node": "other", "Address": "10.9.9.9", "Service": {"Service": "there", "Port": 1}}"#,
+    );
     wait_until("the catalog to know all of it", || {
         let (_, warned) = consul.request("GET", "/v1/health/state/warning", "")?;
         let (_, many) = consul.request("GET", "/v1/catalog/service/many", "")?;

@@ -231,7 +231,11 @@ fn a_torn_end_is_cut_and_a_damaged_middle_refused() {
     std::fs::write(&file, &whole[..whole.len() - 3]).unwrap();
     let catalog = Catalog::start(&data);
     let torn = whole.len() as u64 - 3 - length;
-    assert!(catalog.told().contains(&format!("the {torn} bytes after byte {length} are cut off")), "{}", catalog.told());
+    assert!(
+        catalog.told().contains(&format!("the {torn} bytes after byte {length} are cut off")),
+        "{}",
+        catalog.told()
+    );
     assert_eq!((catalog.get("/v1/kv/a?raw"), catalog.ask("GET", "/v1/kv/b", "").0), ("first".to_owned(), 404));
 }
 

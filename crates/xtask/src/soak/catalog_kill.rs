@@ -19,7 +19,9 @@ pub(super) fn kills(kit: &Kit, until: Instant) -> Result<()> {
         let kill = CatalogKill { pilotfish: kit.pilotfish.clone(), data: data.into(), kills: KILLS };
         let report = kill.run().map_err(anyhow::Error::msg)?;
         let (acknowledged, torn, time) = (report.acknowledged, report.torn, begun.elapsed().as_secs_f64());
-        println!("    {KILLS} kills, {acknowledged} rounds of acknowledged writes, none lost; {torn} torn ends; {time:.0} s");
+        println!(
+            "    {KILLS} kills, {acknowledged} rounds of acknowledged writes, none lost; {torn} torn ends; {time:.0} s"
+        );
         ensure!(acknowledged > 0, "nothing was acknowledged");
         rounds += 1;
         if until.saturating_duration_since(Instant::now()) < Duration::from_secs_f64(time) {
