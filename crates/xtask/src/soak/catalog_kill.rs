@@ -16,7 +16,7 @@ pub(super) fn kills(kit: &Kit, until: Instant) -> Result<()> {
     loop {
         let begun = Instant::now();
         let data = kit.path(&format!("catalog-kill-{rounds}"));
-        let kill = CatalogKill { pilotfish: kit.pilotfish.clone(), data: data.into(), kills: KILLS };
+        let kill = CatalogKill { pilotfish: kit.pilotfish.clone(), data, kills: KILLS };
         let report = kill.run().map_err(anyhow::Error::msg)?;
         let (acknowledged, torn, time) = (report.acknowledged, report.torn, begun.elapsed().as_secs_f64());
         println!(
