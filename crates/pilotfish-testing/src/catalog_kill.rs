@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -73,19 +73,21 @@ impl CatalogKill {
             report.torn += u64::from(told.contains("cut off"));
             compare(address, &mut known.lock().unwrap_or_else(PoisonError::into_inner))
                 .map_err(|reason| format!("after kill {kill}: {reason}"))?;
-            let count = Arc::new(AtomicU64::new(0));
+            let (acknowledge, acknowledged) = channel();
             let writers: Vec<_> = (0..WRITERS)
                 .map(|writer| {
-                    let (known, count) = (Arc::clone(&known), Arc::clone(&count));
-                    std::thread::spawn(move || write(address, &format!("{kill}-{writer}"), &known, &count))
+                    let (known, acknowledge) = (Arc::clone(&known), acknowledge.clone());
+                    std::thread::spawn(move || write(address, &format!("{kill}-{writer}"), &known, &acknowledge))
                 })
                 .collect();
             dice ^= dice << 13;
             dice ^= dice >> 7;
             dice ^= dice << 17;
-            let enough = dice % ACKNOWLEDGED;
-            while count.load(Ordering::Relaxed) < enough {
-                std::thread::yield_now();
+            drop(acknowledge);
+            let enough = (dice % ACKNOWLEDGED) as usize;
+            // Writers end only when they are not answered as they should be.
+            if acknowledged.iter().take(enough).count() < enough {
+                return Err(format!("after kill {kill}: the catalog refuses to write"));
             }
             // The moment within a write is as random as the scheduler is.
             end(&mut child);
@@ -124,7 +126,7 @@ fn end(child: &mut Child) {
 }
 
 /// Writes until nobody answers any more.
-fn write(server: SocketAddr, name: &str, known: &Mutex<Acknowledged>, count: &AtomicU64) {
+fn write(server: SocketAddr, name: &str, known: &Mutex<Acknowledged>, acknowledge: &Sender<()>) {
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
     let ask = |method: &str, path: &str, body: &str| request(server, method, path, None, body);
     for number in 0u64.. {
@@ -149,7 +151,8 @@ fn write(server: SocketAddr, name: &str, known: &Mutex<Acknowledged>, count: &At
             return;
         }
         lock().writes += 1;
-        count.fetch_add(1, Ordering::Relaxed);
+        // Nobody counts any more when the catalog has been killed.
+        let _ = acknowledge.send(());
     }
 }
 

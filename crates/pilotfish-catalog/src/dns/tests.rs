@@ -58,9 +58,11 @@ fn word(bytes: &[u8], at: usize) -> u16 {
 #[test]
 fn the_order_is_another_one_each_time() {
     let (state, query) = (state(5), read(&question("web.service.consul", A, None)).expect("a question"));
-    let first = |seed: u64| match answer(&state, &query, seed, 0).answers[0].data {
-        Data::A(address) => address,
-        ref other => panic!("{other:?}"),
+    let first = |seed: u64| {
+        let Data::A(address) = answer(&state, &query, seed, 0).answers[0].data else {
+            panic!("an address was asked for")
+        };
+        address
     };
     let seen: std::collections::BTreeSet<Ipv4Addr> =
         (0..200).map(|seed: u64| first(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
