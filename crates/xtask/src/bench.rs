@@ -6,6 +6,7 @@ mod checks;
 mod http;
 mod idle;
 mod kit;
+mod nginx;
 mod orphans;
 mod proc;
 mod render;
@@ -65,6 +66,7 @@ const SCENARIOS: &[Scenario] = &[
         about: "a file of 2 x 1,000 and 2 x 10,000 instances, beside the two bare queries",
         run: render::render,
     },
+    Scenario { name: "nginx", about: "catalog change to reloaded nginx, beside nginx's own reload", run: nginx::nginx },
     Scenario { name: "size", about: "the static binary, everything in", run: size },
 ];
 

@@ -100,6 +100,10 @@ impl Figure {
         Self { min: value, median: value, p90: value, samples: 1 }
     }
 
+    pub(super) fn median(&self) -> f64 {
+        self.median
+    }
+
     fn text(&self) -> String {
         match self.samples {
             0 | 1 => number(self.median),

@@ -53,7 +53,8 @@ impl Interrupt {
         self.seen.load(Ordering::SeqCst)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Fails when somebody asked us to stop.
+    pub(crate) fn check(&self) -> Result<()> {
         if self.is_seen() {
             bail!("interrupted");
         }
