@@ -1,62 +1,30 @@
 //! The page at `/ui/`, as a person sees it: in a browser, wide and narrow, by mouse and by keyboard, while the catalog changes.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
+use pilotfish_catalog::{Secret, Settings};
+use pilotfish_testing::{Browser, wait_until};
 
-use pilotfish_catalog::{Secret, Server, Settings};
-use pilotfish_testing::{Browser, PATIENCE, wait_until};
-use tokio::sync::oneshot;
+use super::running::{Running, settings};
 
 /// Tab and Enter, as WebDriver writes them.
 const TAB: &str = "\u{E004}";
 const ENTER: &str = "\u{E007}";
 
-/// A catalog on a thread of its own, ended on drop.
-struct Running {
-    address: SocketAddr,
+/// The catalog that the page is of.
+struct Shown {
+    server: Running,
     token: Option<&'static str>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
-    fn start(token: Option<&'static str>) -> Running {
-        let settings = Settings {
-            token: token.map(|token| Secret::new(token.to_owned())),
-            ..Settings::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "host-1")
-        };
-        let (stop, stopped) = oneshot::channel();
-        let (begun, told) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime can be made").block_on(async {
-                let server = Server::bind(settings).await.expect("a free port can be bound");
-                begun.send(server.address()).expect("the test waits for it");
-                tokio::select! {
-                    () = server.run() => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        let address = told.recv_timeout(PATIENCE).expect("the server begins");
-        Running { address, token, stop: Some(stop), thread: Some(thread) }
+impl Shown {
+    fn start(token: Option<&'static str>) -> Shown {
+        Shown { server: Running::start(Settings { token: token.map(Secret::new), ..settings() }), token }
     }
 
-    /// Asks the API; the whole answer.
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).expect("the catalog listens");
-        let token = self.token.map(|token| format!("X-Consul-Token: {token}\r\n")).unwrap_or_default();
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\n{token}Connection: close\r\nContent-Length: {length}\r\n\r\n"
-        );
-        stream.write_all(format!("{head}{body}").as_bytes()).expect("the catalog reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the catalog answers");
-        assert!(answer.starts_with("HTTP/1.1 2") || answer.starts_with("HTTP/1.1 3"), "{method} {path}: {answer}");
-        answer
+    /// Asks the API, successfully.
+    fn ask(&self, method: &str, path: &str, body: &str) {
+        let token = self.token.map(|token| format!("\nX-Consul-Token: {token}")).unwrap_or_default();
+        let answer = self.server.ask(&format!("{method} {path} HTTP/1.1{token}"), body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{method} {path}: {answer}");
     }
 
     fn register(&self, id: &str, tags: &str) {
@@ -66,17 +34,7 @@ impl Running {
     }
 
     fn open(&self, browser: &Browser, view: &str) {
-        browser.open(&format!("http://{}/ui/#/{view}", self.address));
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let ended = self.thread.take().map(JoinHandle::join);
-        if !std::thread::panicking() {
-            assert!(ended.is_none_or(|ended| ended.is_ok()), "the server panicked");
-        }
+        browser.open(&format!("http://{}/ui/#/{view}", self.server.address));
     }
 }
 
@@ -87,7 +45,7 @@ fn fits(browser: &Browser) -> bool {
 
 #[test]
 fn services_keys_and_sessions_are_shown_while_they_change() {
-    let catalog = Running::start(None);
+    let catalog = Shown::start(None);
     catalog.register("sales-1", r#""v1""#);
     let browser = Browser::start(1280, 800);
     catalog.open(&browser, "services");
@@ -99,7 +57,7 @@ fn services_keys_and_sessions_are_shown_while_they_change() {
     browser.wait_for_text("1 critical");
     browser.click("#view a[href='#/services/sales']");
     browser.wait_for_text("refused");
-    for seen in ["sales-1", "sales-2", "v2", "host-1", "Live"] {
+    for seen in ["sales-1", "sales-2", "v2", "test", "Live"] {
         assert!(browser.text().contains(seen), "{seen} is not in: {}", browser.text());
     }
     assert!(fits(&browser));
@@ -127,17 +85,17 @@ fn services_keys_and_sessions_are_shown_while_they_change() {
     browser.wait_for_text("No database cluster");
     catalog.ask("PUT", "/v1/kv/mysql-primary", r#"{"holder": "mysql-1", "term": 7}"#);
     browser.wait_for_text("mysql-1");
-    let own = format!("http://{}/", catalog.address);
+    let own = format!("http://{}/", catalog.server.address);
     let requests = browser.requests();
     assert!(!requests.is_empty() && requests.iter().all(|url| url.starts_with(&own)), "{requests:?}");
 }
 
 #[test]
 fn a_telephone_and_a_keyboard_are_enough() {
-    let catalog = Running::start(None);
+    let catalog = Shown::start(None);
     catalog.register("sales-1", r#""a-tag-that-is-long-enough-to-need-more-than-one-line-of-a-telephone""#);
     let browser = Browser::start(400, 800);
-    for view in ["services", "services/sales", "nodes", "nodes/host-1", "kv/", "sessions", "clusters"] {
+    for view in ["services", "services/sales", "nodes", "nodes/test", "kv/", "sessions", "clusters"] {
         catalog.open(&browser, view);
         browser.wait_for_text("Live");
         assert!(fits(&browser), "{view} is too wide");
@@ -160,7 +118,7 @@ fn a_telephone_and_a_keyboard_are_enough() {
 
 #[test]
 fn a_catalog_that_is_gone_or_asks_for_a_token_is_told() {
-    let catalog = Running::start(Some("open sesame"));
+    let catalog = Shown::start(Some("open sesame"));
     catalog.register("sales-1", "");
     let browser = Browser::start(1280, 800);
     catalog.open(&browser, "services");

@@ -1,76 +1,16 @@
 //! The running server: tokens, clients that go away, limits, and many watchers.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
+mod page;
+mod running;
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::Duration;
 
-use pilotfish_catalog::{Catalog, Error, Secret, Server, Settings};
-use pilotfish_testing::{CatalogLoad, PATIENCE, wait_until};
-use tokio::sync::oneshot;
+use pilotfish_catalog::{Error, Secret, Server, Settings};
+use pilotfish_testing::{CatalogLoad, wait_until};
 
-/// A server on a thread of its own, ended on drop.
-struct Running {
-    address: SocketAddr,
-    catalog: Catalog,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-fn settings() -> Settings {
-    Settings::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "test")
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
-}
-
-impl Running {
-    fn start(settings: Settings) -> Running {
-        let (stop, stopped) = oneshot::channel();
-        let (begun, told) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            runtime().block_on(async {
-                let server = Server::bind(settings).await.expect("a free port can be bound");
-                begun.send((server.address(), server.catalog())).expect("the test waits for it");
-                tokio::select! {
-                    () = server.run() => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        let (address, catalog) = told.recv_timeout(PATIENCE).expect("the server begins");
-        Running { address, catalog, stop: Some(stop), thread: Some(thread) }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-        stream
-    }
-
-    /// Sends lines and a body; what comes back until the server closes.
-    fn ask(&self, head: &str, body: &str) -> String {
-        let mut stream = self.connect();
-        let head = head.replace('\n', "\r\n");
-        let text = format!("{head}\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(text.as_bytes()).expect("the server reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the server answers");
-        answer
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let ended = self.thread.take().map(JoinHandle::join);
-        if !std::thread::panicking() {
-            assert!(ended.is_none_or(|ended| ended.is_ok()), "the server panicked");
-        }
-    }
-}
+use running::{Running, runtime, settings};
 
 #[test]
 fn outside_the_loopback_there_is_no_server_without_a_token() {
