@@ -436,3 +436,17 @@ fn a_failed_transaction_leaves_nothing_behind() {
     assert_eq!(state.kv(b"a").map(|entry| entry.flags), Some(0));
     assert_eq!((state.kv(b"b"), state.kv_list_index(b"")), (None, before));
 }
+
+#[test]
+fn a_heartbeat_counts_after_a_restart_as_long_as_it_would_have_without() {
+    let status = |away: u64| {
+        let mut state = state();
+        registered(&mut state, 10, None);
+        let beat = Command::Beat { id: "c".into(), status: PASSING.into(), output: String::new() };
+        apply(&mut state, beat, 2);
+        let identity = state.identity().clone();
+        let state = state.restarted(identity, Duration::from_secs(away));
+        state.checks().find(|(_, check)| check.id == "c").map(|(_, check)| check.status.clone()).expect("it is kept")
+    };
+    assert_eq!([status(0), status(9), status(11)], [PASSING, PASSING, CRITICAL]);
+}

@@ -101,10 +101,10 @@ fn scratch() -> (TempDir, PathBuf) {
 
 /// Starts a catalog that ends by itself: its exit code, and what it says.
 fn refused(data: &Path) -> (Option<i32>, String) {
-    let mut command = Command::new(PILOTFISH);
-    command.args(["catalog", "--listen=127.0.0.1:0", "--data"]).arg(data).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    let mut catalog = Catalog::launch(mortal(PILOTFISH), "kept", data);
+    let status = wait_until("the catalog to refuse to start", || catalog.child.try_wait().unwrap());
+    wait_until("its reason", || catalog.told().ends_with('\n').then_some(()));
+    (status.code(), catalog.told())
 }
 
 #[test]
