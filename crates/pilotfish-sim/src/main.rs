@@ -42,20 +42,30 @@ fn usage() -> ExitCode {
 }
 
 fn run(options: &[&str]) -> ExitCode {
-    let value =
-        |name: &str| options.iter().position(|option| *option == name).and_then(|at| options.get(at + 1)?.parse().ok());
-    let minutes: u64 = value("--minutes").unwrap_or(10);
-    let mut from: u64 = value("--from").unwrap_or(1_000_000);
-    let until = Instant::now() + Duration::from_secs(60 * minutes);
-    let first = from;
+    let (mut minutes, mut from) = (10_u64, 1_000_000_u64);
+    for option in options.chunks(2) {
+        let (place, value) = match option {
+            ["--minutes", value] => (&mut minutes, value),
+            ["--from", value] => (&mut from, value),
+            _other => return usage(),
+        };
+        match value.parse() {
+            Ok(number) => *place = number,
+            Err(_) => return usage(),
+        }
+    }
+    let until = Instant::now() + Duration::from_secs(minutes.saturating_mul(60));
+    let (first, mut done) = (from, 0);
     while Instant::now() < until {
-        if let Some(failure) = search(from..from + BATCH, Flaw::None, until).failure {
+        let found = search(from..from + BATCH, Flaw::None, until);
+        if let Some(failure) = found.failure {
             eprintln!("{failure}");
             return ExitCode::FAILURE;
         }
+        done += found.schedules;
         from += BATCH;
     }
-    println!("{} schedules from seed {first}, none failed", from - first);
+    println!("{done} schedules from seed {first}, none failed");
     ExitCode::SUCCESS
 }
 

@@ -241,7 +241,8 @@ impl World {
         match &snapshot.lease {
             None => view.lease = LeaseFact::Absent,
             Some((lease, index)) => {
-                if view.lease().is_none_or(|(_, known)| known != *index) {
+                // A wiped catalog counts from the beginning: the same index may be another value.
+                if view.lease() != Some((&**lease, *index)) {
                     view.lease = LeaseFact::Present { lease: (**lease).clone(), index: *index };
                 }
                 if let Some(holding) = &mut view.holding
@@ -264,9 +265,10 @@ impl World {
         }
         if !Rc::ptr_eq(&snapshot.records, &supervisor.known.records) {
             view.records.retain(|member, _| snapshot.records.contains_key(member));
-            for (member, (record, index)) in snapshot.records.iter() {
-                let known = supervisor.known.records.get(member).map(|(_, index)| *index);
-                if known != Some(*index) || !view.records.contains_key(member) {
+            for (member, (record, _)) in snapshot.records.iter() {
+                let known = supervisor.known.records.get(member);
+                let same = known.is_some_and(|(known, _)| Rc::ptr_eq(known, record));
+                if !same || !view.records.contains_key(member) {
                     view.records.insert(*member, (**record).clone());
                 }
             }

@@ -3,7 +3,7 @@
 use super::{Mind, Step};
 use crate::act::{Act, Condemnation, LeaseChange};
 use crate::lease::{Epoch, Lease, LeaseState, Term};
-use crate::view::{Access, Data, Identity, LeaseFact, Server};
+use crate::view::{Access, Data, Identity, LeaseFact, MemberRecord, Server};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -53,6 +53,9 @@ impl Mind<'_> {
         }
         if lease.epoch < identity.seen {
             return self.went_back(identity, lease, index);
+        }
+        if self.view.orders.adopt == Some(self.view.me) && self.others_saw_newer(lease) {
+            return self.adopt(identity, index);
         }
         if lease.state == LeaseState::Initialising {
             return self.initialised(lease, index, identity);
@@ -116,6 +119,16 @@ impl Mind<'_> {
             }
             Some(_) | None => Step::Wait(why, None),
         }
+    }
+
+    /// The catalog went back, and this member does not know it by its own data: those who refuse say what they saw. The term of an adoption is
+    /// above all that was said, so the order is over with it. An established holder needs no order to begin a higher term.
+    fn others_saw_newer(&self, lease: &Lease) -> bool {
+        let leads = self.held().is_some() && lease.is_established();
+        let newer = |record: &MemberRecord| {
+            record.data.is_some_and(|(cluster, _)| cluster == lease.cluster) && record.seen > lease.epoch
+        };
+        !leads && self.view.records.values().any(newer)
     }
 
     fn adopt(&self, identity: Identity, index: u64) -> Step {

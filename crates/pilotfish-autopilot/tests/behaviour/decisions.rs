@@ -256,10 +256,8 @@ fn crash_loops_run_out_of_patience_and_get_it_back() {
     assert!(matches!(decision, Decision { act: Act::Wait, why: Why::Patience { .. }, until: Some(_) }), "{decision:?}");
 }
 
-#[test]
-fn what_a_forced_failover_may_lose_is_said_before() {
-    let mut view = follower();
-    let record = |data: u64, received: &str| MemberRecord {
+fn record(data: u64, received: &str) -> MemberRecord {
+    MemberRecord {
         data: Some((ClusterId(7), DataId(data))),
         seen: Epoch { term: Term(5), change: 9 },
         promise: Term(5),
@@ -269,7 +267,28 @@ fn what_a_forced_failover_may_lose_is_said_before() {
         ailment: None,
         may_lead: true,
         leaving: false,
-    };
+    }
+}
+
+#[test]
+fn who_never_saw_what_a_restored_catalog_lost_can_be_adopted_too() {
+    let mut view = follower();
+    view.orders.adopt = Some(ME);
+    view.records = BTreeMap::from([(ME, record(2, "0-1-15")), (MemberId(3), record(3, "0-1-15"))]);
+    assert_eq!(role(&view).act, Act::Wait, "the catalog shows the newest: there is nothing to adopt for");
+    let other = view.records.get_mut(&MemberId(3)).expect("it is there");
+    (other.seen, other.promise) = (Epoch { term: Term(6), change: 11 }, Term(6));
+    let decision = role(&view);
+    let Act::WriteLease { change: LeaseChange::Adopt, value, cas: 40 } = &decision.act else { panic!("{decision:?}") };
+    assert_eq!((value.epoch.term, value.holder, value.forced), (Term(7), ME, true));
+    assert_eq!(lint(&view, &Policy::with_ttl(TTL), at(10_000), &decision), []);
+    view.records.get_mut(&MemberId(3)).expect("it is there").data = Some((ClusterId(8), DataId(3)));
+    assert_eq!(role(&view).act, Act::Wait, "what a member of another cluster saw says nothing of this one");
+}
+
+#[test]
+fn what_a_forced_failover_may_lose_is_said_before() {
+    let mut view = follower();
     view.records = BTreeMap::from([(ME, record(2, "0-1-15")), (MemberId(1), record(1, "0-1-17"))]);
     let loss = loss(&view, ME).expect("the candidate is known");
     assert_eq!((loss.term, loss.needless), (Term(6), false));
