@@ -130,7 +130,10 @@ impl World {
                 self.catalog_lost();
                 self.after(ms * MS, Event::CatalogBack(since));
             }
-            Fault::WipeCatalog => self.restore(crate::catalog::Snapshot::default()),
+            Fault::WipeCatalog => {
+                self.catalog.wipe();
+                self.catalog_reset();
+            }
             Fault::RestoreCatalog => self.restore_backup(),
             Fault::SlowDisk(target, ms) => self.target(target).disk.slow_until = until(self, ms),
             Fault::LagApplier(target, ms) => self.target(target).server.lag_until = until(self, ms),
@@ -250,8 +253,7 @@ impl World {
         }
     }
 
-    fn restore(&mut self, old: crate::catalog::Snapshot) {
-        self.catalog.restore(old);
+    fn catalog_reset(&mut self) {
         self.catalog_resets += 1;
         self.happenings.push(crate::happening::Happening::CatalogReset);
         self.catalog_changed();
@@ -268,7 +270,8 @@ impl World {
         });
         let now = self.catalog.now.lease.as_ref().map(|(lease, _)| lease.epoch);
         if ignorant.count() == 0 || now == Some(lease.epoch) {
-            self.restore(old);
+            self.catalog.restore(old);
+            self.catalog_reset();
         }
     }
 }
