@@ -140,15 +140,7 @@ impl World {
                 }
                 world.look_soon(m);
             }),
-            Fault::LocalWrite(id) => self.on_replica(id, |world, m| {
-                if world.new_txn(m).is_some()
-                    && let Some(database) = &mut world.members[m].disk.database
-                {
-                    database.committed = database.log.len();
-                }
-                // Whoever is attached to it already receives it.
-                world.pump_all(m);
-            }),
+            Fault::LocalWrite(id) => self.on_replica(id, World::local_write),
             Fault::LoseDisk(target, ms) => self.lose_disk(self.hit(target), ms * MS),
             Fault::PurgeLogs(target) => {
                 let m = self.hit(target);
@@ -169,6 +161,16 @@ impl World {
         if server.process == Process::Up && !server.writable {
             act(self, m);
         }
+    }
+
+    fn local_write(&mut self, m: Index) {
+        if self.new_txn(m).is_some()
+            && let Some(database) = &mut self.members[m].disk.database
+        {
+            database.committed = database.log.len();
+        }
+        // Whoever is attached to it already receives it.
+        self.pump_all(m);
     }
 
     fn operate(&mut self, fault: Fault) {
