@@ -65,6 +65,8 @@ pub(crate) struct Catalog {
     pub now: Snapshot,
     /// Former states, for somebody to restore.
     pub backups: Vec<Snapshot>,
+    /// How often it was wiped: no connection to a former life leads to this one.
+    pub life: u32,
     /// Answers at all.
     pub reachable: bool,
     /// Has a leader.
@@ -160,8 +162,16 @@ impl Catalog {
         self.now.index += 1;
     }
 
-    /// Somebody restores `old`: its indices go on from where the catalog is, as Consul's do, or go back with it.
+    /// Somebody restores `old`. What is written then has an index above all that ever were, as in a log that goes on: a write that was on its
+    /// way finds nothing that it could take for what it was meant to replace.
     pub(crate) fn restore(&mut self, old: Snapshot) {
-        self.now = old;
+        let index = self.now.index + 1;
+        self.now = Snapshot { index, ..old };
+    }
+
+    /// It loses everything, and counts from the beginning.
+    pub(crate) fn wipe(&mut self) {
+        self.now = Snapshot::default();
+        self.life += 1;
     }
 }

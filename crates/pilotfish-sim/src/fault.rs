@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pilotfish_autopilot::{MemberId, Switchover};
+use pilotfish_autopilot::{Data, MemberId, Switchover};
 
 use crate::network::CATALOG;
 use crate::rng::Rng;
@@ -130,7 +130,7 @@ impl World {
                 self.catalog_lost();
                 self.after(ms * MS, Event::CatalogBack(since));
             }
-            Fault::WipeCatalog => self.restore(crate::catalog::Snapshot::default()),
+            Fault::WipeCatalog => self.wipe(),
             Fault::RestoreCatalog => self.restore_backup(),
             Fault::SlowDisk(target, ms) => self.target(target).disk.slow_until = until(self, ms),
             Fault::LagApplier(target, ms) => self.target(target).server.lag_until = until(self, ms),
@@ -140,13 +140,7 @@ impl World {
                 }
                 world.look_soon(m);
             }),
-            Fault::LocalWrite(id) => self.on_replica(id, |world, m| {
-                if world.new_txn(m).is_some()
-                    && let Some(database) = &mut world.members[m].disk.database
-                {
-                    database.committed = database.log.len();
-                }
-            }),
+            Fault::LocalWrite(id) => self.on_replica(id, World::local_write),
             Fault::LoseDisk(target, ms) => self.lose_disk(self.hit(target), ms * MS),
             Fault::PurgeLogs(target) => {
                 let m = self.hit(target);
@@ -167,6 +161,16 @@ impl World {
         if server.process == Process::Up && !server.writable {
             act(self, m);
         }
+    }
+
+    fn local_write(&mut self, m: Index) {
+        if self.new_txn(m).is_some()
+            && let Some(database) = &mut self.members[m].disk.database
+        {
+            database.committed = database.log.len();
+        }
+        // Whoever is attached to it already receives it.
+        self.pump_all(m);
     }
 
     fn operate(&mut self, fault: Fault) {
@@ -212,7 +216,7 @@ impl World {
 
     fn lose_disk(&mut self, m: Index, delay: u64) {
         self.restart_member(m, delay);
-        self.members[m].disk.data = pilotfish_autopilot::Data::Empty;
+        self.members[m].disk.data = Data::Empty;
         self.members[m].disk.database = None;
         self.members[m].disk.known_cluster = None;
         self.members[m].disk.rebuilt += 1;
@@ -250,8 +254,28 @@ impl World {
         }
     }
 
-    fn restore(&mut self, old: crate::catalog::Snapshot) {
-        self.catalog.restore(old);
+    /// A member that never saw a cluster and is alone with an empty catalog begins one; it cannot know better, and no protocol can help. So the
+    /// catalog is not wiped here while such a member is there and nobody with data can say so.
+    fn wipe(&mut self) {
+        let ignorant = |member: &crate::world::Member| {
+            member.disk.known_cluster.is_none() && matches!(member.disk.data, Data::Empty | Data::Partial)
+        };
+        let has_data = |m: &Index| matches!(self.members[*m].disk.data, Data::Present(_));
+        let tells = |m: Index| {
+            let supervisor = &self.members[m].supervisor;
+            supervisor.up
+                && supervisor.paused_until <= self.now
+                && self.network.carries(m, CATALOG, self.now)
+                && self.network.carries(CATALOG, m, self.now)
+        };
+        let with_data: Vec<_> = (0..self.members.len()).filter(has_data).collect();
+        if with_data.is_empty() || !self.members.iter().any(ignorant) || with_data.into_iter().any(tells) {
+            self.catalog.wipe();
+            self.catalog_reset();
+        }
+    }
+
+    fn catalog_reset(&mut self) {
         self.catalog_resets += 1;
         self.happenings.push(crate::happening::Happening::CatalogReset);
         self.catalog_changed();
@@ -263,12 +287,13 @@ impl World {
         let Some(old) = self.catalog.backups.first().cloned() else { return };
         let Some((lease, _)) = &old.lease else { return };
         let ignorant = self.members.iter().filter(|member| match member.disk.data {
-            pilotfish_autopilot::Data::Present(identity) => identity.seen <= lease.epoch,
+            Data::Present(identity) => identity.seen <= lease.epoch,
             _no_data => false,
         });
         let now = self.catalog.now.lease.as_ref().map(|(lease, _)| lease.epoch);
         if ignorant.count() == 0 || now == Some(lease.epoch) {
-            self.restore(old);
+            self.catalog.restore(old);
+            self.catalog_reset();
         }
     }
 }

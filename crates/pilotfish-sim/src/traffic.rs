@@ -27,11 +27,15 @@ impl World {
         if self.network.carries(m, CATALOG, self.now) {
             let late = self.network.slow_until > self.now && self.rng.chance(30);
             let delay = if late { self.rng.range(200_000, 3_000_000) } else { self.latency() };
-            self.after(delay, Event::Arrives(m, run, number, write));
+            let life = self.catalog.life;
+            self.after(delay, Event::Arrives(m, run, number, write, life));
         }
     }
 
-    pub(crate) fn write_arrives(&mut self, m: Index, run: u64, number: u64, write: &Write) {
+    pub(crate) fn write_arrives(&mut self, m: Index, run: u64, number: u64, write: &Write, life: u32) {
+        if life != self.catalog.life {
+            return; // Its connection went with the catalog that it was sent to.
+        }
         if !self.catalog.answers() {
             return self.reply(m, Event::Answer(m, run, number, None));
         }

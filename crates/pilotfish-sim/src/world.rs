@@ -207,8 +207,8 @@ pub(crate) enum Event {
     PollOver(Index, u64, u64),
     /// The answer, or an error.
     PollAnswer(Index, u64, u64, Option<Rc<Snapshot>>),
-    /// A write arrives at the catalog.
-    Arrives(Index, u64, u64, Write),
+    /// A write arrives at the catalog; in which of its lives it was sent.
+    Arrives(Index, u64, u64, Write, u32),
     /// Its answer: whether it was done and at which index; or an error.
     Answer(Index, u64, u64, Option<(bool, u64)>),
     /// No answer came.
@@ -367,7 +367,7 @@ impl World {
             | Event::SourceAnswer(m, run, _) => self.for_supervisor(m, run, event),
             Event::PollArrives(m, run, number, known, until) => self.poll_arrives(m, run, number, known, until),
             Event::PollOver(m, run, number) => self.poll_over(m, run, number),
-            Event::Arrives(m, run, number, write) => self.write_arrives(m, run, number, &write),
+            Event::Arrives(m, run, number, write, life) => self.write_arrives(m, run, number, &write, life),
             Event::SupervisorStarts(m) => self.supervisor_starts(m),
             Event::ServerUp(m, run, start) => self.server_up(m, run, start),
             Event::Effect(m, run, operation, server_run, act) => self.effect(m, run, operation, server_run, *act),
