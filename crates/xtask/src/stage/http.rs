@@ -24,7 +24,8 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).with_context(context)?;
     stream.set_read_timeout(Some(TIMEOUT)).with_context(context)?;
     stream.set_write_timeout(Some(TIMEOUT)).with_context(context)?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").with_context(context)?;
+    // One write: a server that answers what it has read so far must have read it all.
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).with_context(context)?;
     let mut bytes = Vec::new();
     stream.take(ANSWER_LIMIT).read_to_end(&mut bytes).with_context(context)?;
     parse(&String::from_utf8_lossy(&bytes)).with_context(context)
