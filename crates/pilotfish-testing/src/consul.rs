@@ -312,12 +312,12 @@ impl Consul {
         })
     }
 
-    /// Whether this server knows a leader, and its own node is in the catalog.
+    /// Whether this server knows a leader, and is in the catalog itself: the node comes first, its service `consul` a moment later.
     pub fn has_leader(&self) -> bool {
         let token = self.options.master_token.as_deref();
         let get = |path: &str| http::request(self.http(), "GET", path, token, "");
         let leader = get("/v1/status/leader").is_some_and(|(status, body)| status == 200 && body.trim().len() > 2);
-        leader && get("/v1/catalog/nodes").is_some_and(|(status, body)| status == 200 && body.contains(&self.node()))
+        leader && get("/v1/health/service/consul").is_some_and(|(status, body)| status == 200 && body.contains(&self.node()))
     }
 
     /// Waits until this server knows a leader.
