@@ -1,0 +1,1 @@
+//! mysqld as a process, and its data directory: start, kill, initialise, copy, set aside.

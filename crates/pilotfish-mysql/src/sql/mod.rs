@@ -1,0 +1,1 @@
+//! Statements: what a server of either flavour is asked and told.
