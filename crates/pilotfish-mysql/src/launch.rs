@@ -1,8 +1,11 @@
 //! Starting programs: one owner of the one reaper, and handles that ask it.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use pilotfish_process::{Command, Exit, Happening, Output, Processes};
+use pilotfish_process::{Command, Exit, Happening, Output, Processes, Stream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Error;
@@ -136,4 +139,80 @@ impl Host {
         self.running.insert(run, Running { exit: None, gone });
         Ok(Started { run, pid: spawned.pid, output: spawned.output, gone: receiver })
     }
+}
+
+/// The end of what a program wrote, in bytes, that is kept for its error.
+const COMPLAINT_BYTES: usize = 2000;
+
+/// The environment that helper programs get: ours, without the passwords in it.
+pub(crate) fn inherited_environment() -> Vec<(OsString, OsString)> {
+    let secret = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.contains("PASSWORD") || name == "MYSQL_PWD"
+    };
+    std::env::vars_os().filter(|(name, _)| !secret(name)).collect()
+}
+
+/// Reads a program to its end; its exit, and the end of what it wrote to standard error.
+pub(crate) async fn read_all(started: Started, mut take: impl FnMut(&str)) -> Result<(Exit, String), Error> {
+    let mut complaint = String::new();
+    if let Some(mut output) = started.output {
+        while let Some(line) = output.next().await {
+            let text = line.text();
+            match line.stream {
+                Stream::Stdout => take(&text),
+                Stream::Stderr => {
+                    complaint.push_str(&text);
+                    complaint.push('\n');
+                    if complaint.len() > 2 * COMPLAINT_BYTES {
+                        let cut = complaint.len() - COMPLAINT_BYTES;
+                        let cut = (cut..complaint.len()).find(|at| complaint.is_char_boundary(*at)).unwrap_or(cut);
+                        complaint.drain(..cut);
+                    }
+                }
+            }
+        }
+    }
+    let exit = started.gone.await.map_err(|_| Error::Ending)?;
+    Ok((exit, complaint.trim_end().to_owned()))
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// [`Error::Failed`] if it does not succeed.
+pub(crate) async fn run(launcher: &Launcher, command: Command) -> Result<(), Error> {
+    let program = program_of(&command);
+    let (exit, output) = read_all(launcher.start(command).await?, |_| {}).await?;
+    if exit == Exit::Code(0) { Ok(()) } else { Err(Error::Failed { program, exit, output }) }
+}
+
+/// The program's name in a command.
+pub(crate) fn program_of(command: &Command) -> String {
+    let last = command.argv.iter().find(|word| !word.to_string_lossy().starts_with('-'));
+    last.map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Both ends of a pipe between two programs.
+pub(crate) fn pipe() -> Result<(Arc<OwnedFd>, Arc<OwnedFd>), Error> {
+    let pair = std::os::unix::net::UnixStream::pair();
+    let (a, b) = pair.map_err(|source| Error::File { doing: "make", path: "a pair of sockets".into(), source })?;
+    Ok((Arc::new(a.into()), Arc::new(b.into())))
+}
+
+/// Runs two programs, the second reading what the first writes. How they ended, and what they complained of.
+pub(crate) async fn pipeline(launcher: &Launcher, first: Command, second: Command) -> Result<([Exit; 2], String), Error> {
+    let (write, read) = pipe()?;
+    let first = launcher.start(Command { output: Some(write), ..first }).await?;
+    let run = first.run;
+    let second = match launcher.start(Command { input: Some(read), ..second }).await {
+        Ok(second) => second,
+        Err(error) => {
+            launcher.kill(run);
+            return Err(error);
+        }
+    };
+    let (first, second) = tokio::join!(read_all(first, |_| {}), read_all(second, |_| {}));
+    let ((first, one), (second, two)) = (first?, second?);
+    Ok(([first, second], [one, two].join("\n").trim().to_owned()))
 }

@@ -14,6 +14,7 @@
 //! not wait for a template, and a panic of a library must not end PID 1. mysqld dies with the operator, the operator with the supervisor.
 
 mod catalog;
+mod disk;
 mod error;
 mod launch;
 mod operator;
@@ -23,6 +24,8 @@ mod settings;
 mod sql;
 
 pub use error::Error;
+pub use operator::{Handle, Level, Log, Operator, Order};
+pub use server::CopyStream;
 pub use launch::{Host, Launcher, Started};
 pub use report::*;
 pub use settings::{Credentials, Durability, PolicySettings, Secret, Settings};

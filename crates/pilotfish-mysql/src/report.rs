@@ -148,6 +148,8 @@ pub struct ServerReport {
     pub replication_error: Option<String>,
     /// Acks that it asks for.
     pub acks: u8,
+    /// In-sync members whose acknowledging connection is there.
+    pub acking: Vec<u32>,
     /// Free space where its data is, in bytes.
     pub free_bytes: Option<u64>,
 }
@@ -174,4 +176,26 @@ pub struct Decided {
     pub code: String,
     /// The reason's sentence.
     pub why: String,
+}
+
+/// What a forced failover would lose.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LossReport {
+    /// Who would lead.
+    pub candidate: u32,
+    /// Its name.
+    pub name: String,
+    /// In which term.
+    pub term: u64,
+    /// Members that may have acknowledged writes that nobody else has, and that nobody has heard of.
+    pub unheard: Vec<u32>,
+    /// What others are known to have and the candidate has not.
+    pub missing: Option<String>,
+    /// How many transactions that are.
+    pub missing_count: u64,
+    /// The votes suffice without force.
+    pub needless: bool,
+    /// All of it in a sentence.
+    pub text: String,
 }

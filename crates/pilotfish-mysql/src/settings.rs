@@ -65,6 +65,13 @@ pub struct Settings {
     pub policy: PolicySettings,
 }
 
+impl Settings {
+    /// The server's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.run_directory.join("mysqld.sock")
+    }
+}
+
 /// Whether a write may be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {

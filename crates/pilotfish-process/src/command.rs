@@ -1,7 +1,9 @@
 //! What to start: every fact about a process that is not known to the system already.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where a process reads from and writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +37,10 @@ pub struct Command {
     pub group: Option<String>,
     /// Where it reads from and writes to.
     pub stdio: Stdio,
+    /// What it reads from instead, as one end of a pipe or socket.
+    pub input: Option<Arc<OwnedFd>>,
+    /// What its standard output is instead; [`Stdio`] then tells of its standard error only.
+    pub output: Option<Arc<OwnedFd>>,
     /// It is the main application: where our input is a terminal, that terminal becomes its own (Ctrl-C, job control).
     pub foreground: bool,
     /// It gets a control group of its own where we may make one, so that a kill reaches all that it starts at once. That

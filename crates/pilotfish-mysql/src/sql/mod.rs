@@ -1,1 +1,344 @@
 //! Statements: what a server of either flavour is asked and told.
+//!
+//! `mod.rs` knows when, `mariadb.rs` and `mysql.rs` know how. Three connections, opened when they are needed: for probes, for looks, and for
+//! acts, so that a statement that waits never delays a probe.
+
+mod accounts;
+mod connection;
+mod history;
+mod mariadb;
+mod mysql;
+mod relay_log;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard};
+use std::time::Duration;
+
+use pilotfish_autopilot::{Access, Applier, Flavour, GtidSet, MemberId, Mode, Receiver, Term};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::error::Error;
+use crate::launch::Launcher;
+use crate::settings::{Credentials, Secret, Settings};
+pub(crate) use accounts::{OPERATOR, derived, provision};
+pub(crate) use connection::{Connection, Place, Target, quote};
+
+/// How long a connection to the own server may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Who we are to our own server, and who replicas are to it.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalAccess {
+    pub(crate) socket: PathBuf,
+    pub(crate) operator_password: Secret,
+    pub(crate) replication_user: String,
+    pub(crate) replication_password: Secret,
+    pub(crate) me: MemberId,
+}
+
+impl LocalAccess {
+    pub(crate) fn of(settings: &Settings, credentials: &Credentials, me: MemberId) -> LocalAccess {
+        LocalAccess {
+            socket: settings.socket(),
+            operator_password: derived(&credentials.replication_password, "pilotfish operator"),
+            replication_user: credentials.replication_user.clone(),
+            replication_password: credentials.replication_password.clone(),
+            me,
+        }
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            at: Place::Socket(self.socket.clone()),
+            user: OPERATOR.into(),
+            password: self.operator_password.clone(),
+        }
+    }
+
+    /// The account of an acknowledging replica.
+    fn acking_account(&self, member: MemberId) -> String {
+        format!("{}_ack_{}", self.replication_user, member.0)
+    }
+
+    /// Whose acknowledging account this is.
+    fn member_of(&self, account: &str) -> Option<MemberId> {
+        account.strip_prefix(&self.replication_user)?.strip_prefix("_ack_")?.parse().ok().map(MemberId)
+    }
+}
+
+/// Programs that read relay logs.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools {
+    pub(crate) launcher: Launcher,
+    pub(crate) data: PathBuf,
+    /// `mariadb-binlog`.
+    pub(crate) binlog: Vec<String>,
+    /// `mariadb`.
+    pub(crate) client: Vec<String>,
+}
+
+/// A server to receive from.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) member: MemberId,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// What one look at the server says.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) access: Access,
+    pub(crate) executed: GtidSet,
+    pub(crate) received: GtidSet,
+    pub(crate) receiver: Receiver,
+    pub(crate) applier: Applier,
+    pub(crate) acks: u8,
+    pub(crate) gate: BTreeSet<MemberId>,
+    /// Members with a connection of their acknowledging account.
+    pub(crate) acking: BTreeSet<MemberId>,
+    /// How long the oldest commit has been waiting for acknowledgement.
+    pub(crate) oldest_wait: Option<Duration>,
+    pub(crate) lag: Option<Duration>,
+    pub(crate) replication_error: Option<String>,
+}
+
+/// Our own server.
+#[derive(Clone)]
+pub(crate) struct Database {
+    flavour: Flavour,
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) access: LocalAccess,
+    pub(crate) tools: Tools,
+    probe: Mutex<Option<Connection>>,
+    look: Mutex<Option<Connection>>,
+    act: Mutex<Option<Connection>>,
+    run: StdMutex<RunState>,
+}
+
+/// What is known of this run of the server, and ends with it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunState {
+    /// Whom it was told to follow.
+    pub(crate) attached: Option<(MemberId, Mode)>,
+    /// MariaDB: what its relay log held when it was started, once that was looked at.
+    pub(crate) relay_log: Option<GtidSet>,
+}
+
+impl Shared {
+    pub(crate) fn run(&self) -> MutexGuard<'_, RunState> {
+        self.run.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Lane {
+    Probe,
+    Look,
+    Act,
+}
+
+/// Runs `$body` with the lane's connection, which is dropped if that fails in any way but a refusal, or takes too long.
+macro_rules! on {
+    ($self:expr, $lane:expr, $limit:expr, $doing:expr, |$connection:ident| $body:expr) => {{
+        let lane = $self.lane($lane);
+        let mut slot = lane.lock().await;
+        let mut id = None;
+        let work = async {
+            if slot.is_none() {
+                *slot = Some(Connection::open(&$self.shared.access.target(), CONNECT_LIMIT).await?);
+            }
+            let $connection = slot.as_mut().expect("it was opened");
+            id = Some($connection.id);
+            $body
+        };
+        let outcome = timeout($limit, work).await;
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                if !matches!(error, Error::Refused { .. }) {
+                    *slot = None;
+                }
+                Err(error)
+            }
+            Err(_) => {
+                *slot = None;
+                // The statement may still be queued, and take effect when nobody expects it any more (M4).
+                if let Some(id) = id {
+                    $self.kill_soon(id);
+                }
+                Err(Error::TooSlow { doing: $doing, limit: $limit })
+            }
+        }
+    }};
+}
+
+impl Database {
+    /// Opens nothing yet.
+    pub(crate) fn new(flavour: Flavour, access: LocalAccess, tools: Tools) -> Database {
+        let shared = Shared {
+            access,
+            tools,
+            probe: Mutex::default(),
+            look: Mutex::default(),
+            act: Mutex::default(),
+            run: StdMutex::default(),
+        };
+        Database { flavour, shared: Arc::new(shared) }
+    }
+
+    fn lane(&self, lane: Lane) -> &Mutex<Option<Connection>> {
+        match lane {
+            Lane::Probe => &self.shared.probe,
+            Lane::Look => &self.shared.look,
+            Lane::Act => &self.shared.act,
+        }
+    }
+
+    /// A new run of the server begins: nothing of the last one counts. What is still under way fails with its connections.
+    pub(crate) fn forget(&self) {
+        *self.shared.run() = RunState::default();
+        for lane in [Lane::Probe, Lane::Look, Lane::Act] {
+            if let Ok(mut slot) = self.lane(lane).try_lock() {
+                *slot = None;
+            }
+        }
+    }
+
+    fn kill_soon(&self, id: u64) {
+        let target = self.shared.access.target();
+        tokio::spawn(async move {
+            let kill = async {
+                let mut connection = Connection::open(&target, CONNECT_LIMIT).await?;
+                connection.run("ending a statement that took too long", &format!("KILL {id}")).await
+            };
+            // If the server is gone, so is the statement.
+            let _ = timeout(CONNECT_LIMIT, kill).await;
+        });
+    }
+
+    /// Whether it answers. Never a write: that would wait for replicas.
+    pub(crate) async fn probe(&self, limit: Duration) -> Result<(), Error> {
+        const DOING: &str = "probing the server";
+        on!(self, Lane::Probe, limit, DOING, |connection| connection.run(DOING, "SELECT 1").await)
+    }
+
+    /// Looks at everything that a decision needs.
+    pub(crate) async fn look(&self, limit: Duration) -> Result<Seen, Error> {
+        const DOING: &str = "looking at the server";
+        on!(self, Lane::Look, limit, DOING, |connection| match self.flavour {
+            Flavour::MariaDb => mariadb::look(connection, &self.shared).await,
+            Flavour::MySql => mysql::look(connection, &self.shared).await,
+        })
+    }
+
+    /// Stops the receiver; the applier goes on.
+    pub(crate) async fn stop_receiver(&self, limit: Duration) -> Result<(), Error> {
+        const DOING: &str = "stopping to receive";
+        on!(self, Lane::Act, limit, DOING, |connection| match self.flavour {
+            Flavour::MariaDb => connection.run(DOING, "STOP SLAVE IO_THREAD").await,
+            Flavour::MySql => mysql::stop_receiver(connection, &self.shared).await,
+        })
+    }
+
+    /// Applies all that the relay log holds, without connecting to anybody.
+    pub(crate) async fn drain(&self, limit: Duration) -> Result<(), Error> {
+        const DOING: &str = "applying the relay log";
+        on!(self, Lane::Act, limit, DOING, |connection| match self.flavour {
+            Flavour::MariaDb => mariadb::drain(connection, &self.shared, limit).await,
+            Flavour::MySql => mysql::drain(connection, limit).await,
+        })
+    }
+
+    /// Throws the relay log away, and receives from `source`.
+    pub(crate) async fn attach(&self, source: &Source, mode: Mode, limit: Duration) -> Result<(), Error> {
+        const DOING: &str = "following another member";
+        on!(self, Lane::Act, limit, DOING, |connection| match self.flavour {
+            Flavour::MariaDb => mariadb::attach(connection, &self.shared, source, mode).await,
+            Flavour::MySql => mysql::attach(connection, &self.shared, source, mode).await,
+        })
+    }
+
+    /// Makes accounts for members that have none yet, locked: so that there is nothing to make when one must be let in quickly.
+    pub(crate) async fn prepare(&self, members: &BTreeSet<MemberId>, limit: Duration) -> Result<(), Error> {
+        const DOING: &str = "making accounts for replicas";
+        on!(self, Lane::Act, limit, DOING, |connection| {
+            accounts::prepare(connection, self.flavour, &self.shared.access, members).await
+        })
+    }
+
+    /// Lets these members acknowledge, and nobody else. The position when that had taken effect.
+    pub(crate) async fn set_gate(&self, admit: &BTreeSet<MemberId>, limit: Duration) -> Result<GtidSet, Error> {
+        const DOING: &str = "setting who may acknowledge";
+        on!(self, Lane::Act, limit, DOING, |connection| {
+            accounts::set_gate(connection, self.flavour, &self.shared.access, admit).await?;
+            position(connection, self.flavour).await
+        })
+    }
+
+    /// Sets how many acknowledgements a commit waits for. The position when that had taken effect.
+    pub(crate) async fn set_acks(&self, acks: u8, limit: Duration) -> Result<GtidSet, Error> {
+        const DOING: &str = "setting how many must acknowledge";
+        on!(self, Lane::Act, limit, DOING, |connection| {
+            let statements = match self.flavour {
+                Flavour::MariaDb => mariadb::set_acks(acks),
+                Flavour::MySql => mysql::set_acks(acks),
+            };
+            connection.run_all(DOING, &statements).await?;
+            position(connection, self.flavour).await
+        })
+    }
+
+    /// Takes writes, as the primary of a term.
+    pub(crate) async fn open(&self, term: Term, limit: Duration) -> Result<(), Error> {
+        const DOING: &str = "opening for writes";
+        on!(self, Lane::Act, limit, DOING, |connection| match self.flavour {
+            Flavour::MariaDb => mariadb::open(connection, &self.shared, term).await,
+            Flavour::MySql => mysql::open(connection, &self.shared).await,
+        })
+    }
+
+    /// Takes no writes, and ends clients' connections.
+    pub(crate) async fn close(&self, limit: Duration) -> Result<(), Error> {
+        const DOING: &str = "closing for writes";
+        let target = self.shared.access.target();
+        on!(self, Lane::Act, limit, DOING, |connection| {
+            let statement = match self.flavour {
+                Flavour::MariaDb => "SET GLOBAL read_only = 1",
+                Flavour::MySql => "SET GLOBAL super_read_only = 1",
+            };
+            accounts::close(connection, &target, self.flavour, &self.shared.access, statement).await
+        })
+    }
+}
+
+/// What a server has executed, exactly.
+async fn position(connection: &mut Connection, flavour: Flavour) -> Result<GtidSet, Error> {
+    match flavour {
+        Flavour::MariaDb => mariadb::executed(connection).await,
+        Flavour::MySql => mysql::executed(connection).await,
+    }
+}
+
+/// What another member's server has executed, asked over the network with the account for replication.
+pub(crate) async fn executed_of(
+    flavour: Flavour,
+    source: &Source,
+    user: &str,
+    password: &Secret,
+    limit: Duration,
+) -> Result<GtidSet, Error> {
+    const DOING: &str = "asking another member for its position";
+    let target =
+        Target { at: Place::Tcp(source.host.clone(), source.port), user: user.into(), password: password.clone() };
+    let ask = async {
+        let mut connection = Connection::open(&target, limit).await?;
+        position(&mut connection, flavour).await
+    };
+    timeout(limit, ask).await.unwrap_or(Err(Error::TooSlow { doing: DOING, limit }))
+}

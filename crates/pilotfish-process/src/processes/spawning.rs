@@ -53,7 +53,7 @@ impl Processes {
             cwd: cwd.as_ref(),
             identity: identity.as_ref(),
             cgroup: confinement.as_ref().map(|(_, directory)| directory.as_fd()),
-            stdio: self.stdio(command.stdio, &pipes),
+            stdio: self.stdio(command, &pipes),
             session: self.terminal.session_for(command.foreground),
             mark: self.orphans.marks.of(run),
             oom_score: self.oom_score.as_ref(),
@@ -80,9 +80,9 @@ impl Processes {
         }
     }
 
-    fn stdio(&self, stdio: Stdio, pipes: &Option<Pipes>) -> [c_int; 3] {
+    fn stdio(&self, command: &Command, pipes: &Option<Pipes>) -> [c_int; 3] {
         let null = self.null.as_raw_fd();
-        match (stdio, pipes) {
+        let [input, output, error] = match (command.stdio, pipes) {
             (Stdio::Attached, _) => [0, 1, 2],
             (Stdio::Raw, _) => [null, 1, 2],
             (Stdio::Wrapped | Stdio::Merged, Some(pipes)) => {
@@ -90,7 +90,9 @@ impl Processes {
                 [null, stdout, pipes.stderr.as_ref().map_or(stdout, AsRawFd::as_raw_fd)]
             }
             (Stdio::Wrapped | Stdio::Merged | Stdio::Null, _) => [null; 3],
-        }
+        };
+        let given = |descriptor: &Option<std::sync::Arc<OwnedFd>>| descriptor.as_ref().map(|it| it.as_raw_fd());
+        [given(&command.input).unwrap_or(input), given(&command.output).unwrap_or(output), error]
     }
 }
 

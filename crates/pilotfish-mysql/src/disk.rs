@@ -1,0 +1,368 @@
+//! What a member keeps on disk beside its data: who it is, which cluster it knows, and what its copy of the data is and has promised.
+//!
+//! ```text
+//!  <directory>/member.json            the member's number, the cluster that it knows
+//!  <directory>/data/                  the server's data directory
+//!  <directory>/data/pilotfish.json    which copy this is, and what it has promised
+//!  <directory>/new/                   a data directory that is being built: moved to `data` as a whole, with its pilotfish.json in it
+//!  <directory>/aside/<time>-<copy>/   copies that were set aside, and transactions that were exported
+//! ```
+//!
+//! A file is replaced as a whole and synced with its directory before anything that depends on it is done. Promises and epochs never fall.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pilotfish_autopilot::{ClusterId, Data, DataId, Epoch, Identity, MemberId, Term};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+const MEMBER: &str = "member.json";
+const IDENTITY: &str = "pilotfish.json";
+
+/// One member's directory. It is locked as long as this lives: two operators on one directory would each keep half of a promise.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    directory: PathBuf,
+    member: Member,
+    _lock: File,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Member {
+    id: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Copy {
+    cluster: String,
+    data: String,
+    promise: u64,
+    term: u64,
+    change: u64,
+    #[serde(default)]
+    condemned: bool,
+}
+
+impl Copy {
+    fn of(identity: &Identity, condemned: bool) -> Copy {
+        Copy {
+            cluster: format!("{:016x}", identity.cluster.0),
+            data: format!("{:016x}", identity.data.0),
+            promise: identity.promise.0,
+            term: identity.seen.term.0,
+            change: identity.seen.change,
+            condemned,
+        }
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity {
+            cluster: ClusterId(hexadecimal(&self.cluster)?),
+            data: DataId(hexadecimal(&self.data)?),
+            promise: Term(self.promise),
+            seen: Epoch { term: Term(self.term), change: self.change },
+        })
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok()
+}
+
+impl Disk {
+    /// Opens a member's directory; its number is the one that is wanted, or `random` if none is and it has none yet.
+    ///
+    /// # Errors
+    /// [`Error::File`]; [`Error::Unfit`] if another operator has it, or it belongs to a member of another number.
+    pub(crate) fn open(directory: &Path, wanted: Option<u32>, random: u64) -> Result<Disk, Error> {
+        fs::create_dir_all(directory).map_err(|source| failed("make the directory", directory, source))?;
+        let lock = directory.join("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&lock);
+        let file = file.map_err(|source| failed("open", &lock, source))?;
+        if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+            let text = format!("another operator runs on {}: one directory is one member", directory.display());
+            return Err(Error::Unfit(text));
+        }
+        let path = directory.join(MEMBER);
+        let member = match read::<Member>(&path)? {
+            Some(member) => member,
+            None => {
+                let id = wanted.unwrap_or((random % u64::from(u32::MAX - 1)) as u32 + 1);
+                let member = Member { id, cluster: None };
+                replace(&path, &member)?;
+                member
+            }
+        };
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != member.id) {
+            return Err(Error::Unfit(format!(
+                "{} belongs to member {}, and the config says {wanted}: a number never changes; use another directory",
+                directory.display(),
+                member.id
+            )));
+        }
+        Ok(Disk { directory: directory.to_owned(), member, _lock: file })
+    }
+
+    /// The member's number.
+    pub(crate) fn id(&self) -> MemberId {
+        MemberId(self.member.id)
+    }
+
+    /// The cluster that this member has ever seen.
+    pub(crate) fn known_cluster(&self) -> Option<ClusterId> {
+        self.member.cluster.as_deref().and_then(hexadecimal).map(ClusterId)
+    }
+
+    /// The server's data directory.
+    pub(crate) fn data_directory(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// A file that is written to see whether the disk takes writes.
+    pub(crate) fn probe_file(&self) -> PathBuf {
+        self.directory.join("probe")
+    }
+
+    /// What the data directory is.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if it is somebody else's: it is not touched.
+    pub(crate) fn data(&self) -> Result<Data, Error> {
+        let data = self.data_directory();
+        if let Some(copy) = read::<Copy>(&data.join(IDENTITY))? {
+            let path = data.join(IDENTITY);
+            let identity = copy.identity().ok_or_else(|| Error::Unfit(format!("cannot read {}", path.display())))?;
+            return Ok(if copy.condemned { Data::Condemned(identity) } else { Data::Present(identity) });
+        }
+        let mut entries = match fs::read_dir(&data) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(if self.directory.join("new").exists() { Data::Partial } else { Data::Empty });
+            }
+            Err(source) => return Err(failed("read the directory", &data, source)),
+        };
+        if entries.next().is_none() {
+            return Ok(Data::Empty);
+        }
+        Err(Error::Unfit(format!(
+            "{} holds data and no {IDENTITY}: it is not ours, and is not touched; use another directory, or move it away",
+            data.display()
+        )))
+    }
+
+    /// Notes that this epoch was seen.
+    pub(crate) fn remember(&mut self, seen: Epoch) -> Result<(), Error> {
+        self.change(|identity| identity.seen = identity.seen.max(seen))
+    }
+
+    /// Notes the promise never to receive again from a primary of a lower term.
+    pub(crate) fn promise(&mut self, term: Term) -> Result<(), Error> {
+        self.change(|identity| identity.promise = identity.promise.max(term))
+    }
+
+    fn change(&mut self, edit: impl FnOnce(&mut Identity)) -> Result<(), Error> {
+        let Data::Present(before) = self.data()? else { return Err(Error::Stale("there is no usable data any more")) };
+        let mut identity = before;
+        edit(&mut identity);
+        if identity == before {
+            return Ok(());
+        }
+        replace(&self.data_directory().join(IDENTITY), &Copy::of(&identity, false))
+    }
+
+    /// Marks the data as of no use, to be built anew.
+    pub(crate) fn condemn(&mut self) -> Result<(), Error> {
+        let Data::Present(identity) = self.data()? else { return Ok(()) };
+        replace(&self.data_directory().join(IDENTITY), &Copy::of(&identity, true))
+    }
+
+    /// Notes which cluster this member belongs to; once noted it stays.
+    pub(crate) fn know_cluster(&mut self, cluster: ClusterId) -> Result<(), Error> {
+        if self.member.cluster.is_none() {
+            self.member.cluster = Some(format!("{:016x}", cluster.0));
+            replace(&self.directory.join(MEMBER), &self.member)?;
+        }
+        Ok(())
+    }
+
+    /// An empty directory in which a data directory is built.
+    pub(crate) fn begin_new(&self) -> Result<PathBuf, Error> {
+        let new = self.directory.join("new");
+        match fs::remove_dir_all(&new) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(failed("remove", &new, source)),
+        }
+        fs::create_dir(&new).map_err(|source| failed("make the directory", &new, source))?;
+        Ok(new)
+    }
+
+    /// Puts the directory that was built in place, with its identity; what was there is set aside.
+    pub(crate) fn put_in_place(&mut self, identity: &Identity) -> Result<(), Error> {
+        let (new, data) = (self.directory.join("new"), self.data_directory());
+        replace(&new.join(IDENTITY), &Copy::of(identity, false))?;
+        if data.exists() {
+            let old = match self.data()? {
+                Data::Present(old) | Data::Condemned(old) => old.data.0,
+                Data::Unknown | Data::Empty | Data::Partial => 0,
+            };
+            let aside = self.aside(&format!("{old:016x}"))?;
+            fs::rename(&data, &aside).map_err(|source| failed("set aside", &data, source))?;
+        }
+        fs::rename(&new, &data).map_err(|source| failed("put in place", &new, source))?;
+        sync_directory(&self.directory)
+    }
+
+    /// Where errant transactions are exported to.
+    pub(crate) fn export_directory(&self) -> Result<PathBuf, Error> {
+        let directory = self.aside("errant")?;
+        fs::create_dir(&directory).map_err(|source| failed("make the directory", &directory, source))?;
+        Ok(directory)
+    }
+
+    fn aside(&self, what: &str) -> Result<PathBuf, Error> {
+        let directory = self.directory.join("aside");
+        fs::create_dir_all(&directory).map_err(|source| failed("make the directory", &directory, source))?;
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let free = |n: &u32| !directory.join(format!("{seconds:012}-{n:02}-{what}")).exists();
+        let number = (0..100).find(free).unwrap_or(99);
+        Ok(directory.join(format!("{seconds:012}-{number:02}-{what}")))
+    }
+
+    /// Removes the oldest data directories that were set aside, but for so many; exports stay.
+    pub(crate) fn prune_aside(&self, keep: usize) -> Result<(), Error> {
+        let directory = self.directory.join("aside");
+        let Ok(entries) = fs::read_dir(&directory) else { return Ok(()) };
+        let mut copies: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        copies.retain(|path| path.join(IDENTITY).exists());
+        copies.sort();
+        for path in copies.iter().rev().skip(keep) {
+            fs::remove_dir_all(path).map_err(|source| failed("remove", path, source))?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::File { doing, path: path.display().to_string(), source }
+}
+
+/// A file that says nothing readable is an error, never the same as none: it may hold a promise.
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Error> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed("read", path, source)),
+    };
+    let value = serde_json::from_slice(&text);
+    value.map(Some).map_err(|error| Error::Unfit(format!("cannot understand {}: {error}", path.display())))
+}
+
+fn replace(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_vec(value).map_err(|error| Error::Unfit(error.to_string()))?;
+    let beside = path.with_extension("json.new");
+    let write = || {
+        let mut file = File::create(&beside)?;
+        file.write_all(&text)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(|source| failed("write", path, source))?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+fn sync_directory(path: &Path) -> Result<(), Error> {
+    let sync = || File::open(path)?.sync_all();
+    sync().map_err(|source| failed("sync", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(data: u64) -> Identity {
+        Identity { cluster: ClusterId(7), data: DataId(data), promise: Term(3), seen: Epoch { term: Term(2), change: 9 } }
+    }
+
+    fn opened() -> (tempfile::TempDir, Disk) {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::open(directory.path(), Some(5), 0).unwrap();
+        (directory, disk)
+    }
+
+    #[test]
+    fn a_number_is_kept_and_never_changed() {
+        let (directory, disk) = opened();
+        assert_eq!(disk.id(), MemberId(5));
+        drop(disk);
+        assert_eq!(Disk::open(directory.path(), None, 99).unwrap().id(), MemberId(5));
+        let refused = Disk::open(directory.path(), Some(6), 0).unwrap_err().to_string();
+        assert!(refused.contains("belongs to member 5"), "{refused}");
+    }
+
+    #[test]
+    fn a_second_operator_is_refused() {
+        let (directory, _first) = opened();
+        assert!(Disk::open(directory.path(), None, 0).unwrap_err().to_string().contains("another operator"));
+    }
+
+    #[test]
+    fn a_copy_is_put_in_place_and_the_old_one_set_aside() {
+        let (directory, mut disk) = opened();
+        assert_eq!(disk.data().unwrap(), Data::Empty);
+        fs::write(disk.begin_new().unwrap().join("ibdata1"), "first").unwrap();
+        assert_eq!(disk.data().unwrap(), Data::Partial);
+        disk.put_in_place(&identity(1)).unwrap();
+        assert_eq!(disk.data().unwrap(), Data::Present(identity(1)));
+        disk.condemn().unwrap();
+        assert_eq!(disk.data().unwrap(), Data::Condemned(identity(1)));
+        fs::write(disk.begin_new().unwrap().join("ibdata1"), "second").unwrap();
+        disk.put_in_place(&identity(2)).unwrap();
+        assert_eq!(disk.data().unwrap(), Data::Present(identity(2)));
+        let aside: Vec<_> = fs::read_dir(directory.path().join("aside")).unwrap().flatten().collect();
+        assert_eq!(fs::read_to_string(aside[0].path().join("ibdata1")).unwrap(), "first");
+        disk.prune_aside(1).unwrap();
+        assert!(aside[0].path().exists());
+        disk.prune_aside(0).unwrap();
+        assert!(!aside[0].path().exists());
+    }
+
+    #[test]
+    fn promises_and_epochs_never_fall() {
+        let (_directory, mut disk) = opened();
+        disk.begin_new().unwrap();
+        disk.put_in_place(&identity(1)).unwrap();
+        disk.promise(Term(2)).unwrap();
+        disk.remember(Epoch { term: Term(1), change: 1 }).unwrap();
+        assert_eq!(disk.data().unwrap(), Data::Present(identity(1)));
+        disk.promise(Term(8)).unwrap();
+        let Data::Present(after) = disk.data().unwrap() else { panic!("the data is gone") };
+        assert_eq!((after.promise, after.seen), (Term(8), identity(1).seen));
+    }
+
+    #[test]
+    fn data_of_others_and_unreadable_promises_are_refused() {
+        let (_directory, disk) = opened();
+        fs::create_dir(disk.data_directory()).unwrap();
+        fs::write(disk.data_directory().join("ibdata1"), "somebody's").unwrap();
+        assert!(disk.data().unwrap_err().to_string().contains("it is not ours"));
+        fs::write(disk.data_directory().join(IDENTITY), "{\"cluster\":").unwrap();
+        assert!(disk.data().unwrap_err().to_string().contains("cannot understand"));
+    }
+
+    #[test]
+    fn a_known_cluster_stays() {
+        let (directory, mut disk) = opened();
+        disk.know_cluster(ClusterId(1)).unwrap();
+        disk.know_cluster(ClusterId(2)).unwrap();
+        drop(disk);
+        assert_eq!(Disk::open(directory.path(), None, 0).unwrap().known_cluster(), Some(ClusterId(1)));
+    }
+}

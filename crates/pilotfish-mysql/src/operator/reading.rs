@@ -1,0 +1,185 @@
+//! Reading the catalog: one query for everything after the other, and what it says becomes a part of the view.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pilotfish_autopilot::{
+    Catalog, LeaseFact, LeaseState, MemberId, Orders, PendingWrite, Switchover, Time,
+};
+use pilotfish_consul::Cursor;
+
+use super::fact::Fact;
+use super::{Level, Operator, clock};
+use crate::catalog::{Contact, OrdersRead, Snapshot};
+use crate::error::Error;
+
+/// The shortest and the longest pause after a failed query.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+/// The least time that a query waits for a change.
+const SHORTEST_WAIT: Duration = Duration::from_millis(30);
+
+/// Where reading stands.
+#[derive(Default)]
+pub(super) struct Reading {
+    cursor: Cursor,
+    under_way: bool,
+    /// When to read again, if it failed.
+    pub(super) again: Option<Time>,
+    failures: u32,
+    /// When the last write of the lease was answered: what was asked before may be older.
+    pub(super) lease_answered: Time,
+    /// Where members are.
+    pub(super) contacts: BTreeMap<MemberId, Contact>,
+    /// The index of our own record.
+    pub(super) record_index: u64,
+    /// The switchover that was seen first at this time.
+    order_seen: Option<(u64, Time)>,
+    /// What was ordered, for reports.
+    pub(super) orders: OrdersRead,
+    unreadable: Vec<String>,
+}
+
+impl Operator {
+    /// Asks for everything, as soon as it differs from what is known, or after a while.
+    pub(super) fn read_catalog(&mut self) {
+        if self.reading.under_way {
+            return;
+        }
+        self.reading.under_way = true;
+        self.reading.again = None;
+        // So that the answer comes when the lease would have expired, not a third of its length later.
+        let left = self.policy.expiry().saturating_sub(self.view.lease_clock.unchanged());
+        let wait = left.clamp(SHORTEST_WAIT, self.policy.renew_every);
+        let (board, cursor, facts, sent) = (self.board.clone(), self.reading.cursor, self.facts.clone(), clock::now());
+        tokio::spawn(async move {
+            let found = board.snapshot(&cursor, wait).await;
+            let _ = facts.send(Fact::Read { sent, found });
+        });
+    }
+
+    pub(super) fn was_read(&mut self, sent: Time, found: Result<Snapshot, Error>) {
+        self.reading.under_way = false;
+        match found {
+            Ok(snapshot) => {
+                self.reading.failures = 0;
+                let index = lease_index(&snapshot.lease);
+                let known = lease_index(&self.view.lease);
+                // Asked before our own write was answered: it may say what was before it. Then the next answer comes at once.
+                if sent >= self.reading.lease_answered || index > known {
+                    self.reading.cursor.advance(snapshot.index);
+                    self.see(snapshot);
+                }
+                self.read_catalog();
+            }
+            Err(error) => {
+                self.catalog_failed(&error);
+                self.reading.cursor.reset();
+                let pause = RETRY.0.saturating_mul(1 << self.reading.failures.min(4)).min(RETRY.1);
+                self.reading.failures += 1;
+                self.reading.again = Some(clock::now().after(pause));
+            }
+        }
+        self.ask_source();
+    }
+
+    /// The catalog did not answer, or with an error of its own.
+    pub(super) fn catalog_failed(&mut self, error: &Error) {
+        if self.view.catalog == Catalog::Answers {
+            self.view.catalog = Catalog::Unknown(clock::now());
+            (self.log)(Level::Warn, &format!("the catalog does not answer: {error}"));
+        }
+        self.view.lease_clock.failed();
+    }
+
+    pub(super) fn catalog_answered(&mut self) {
+        if self.view.catalog != Catalog::Answers {
+            (self.log)(Level::Info, "the catalog answers");
+            self.view.catalog = Catalog::Answers;
+        }
+    }
+
+    fn see(&mut self, snapshot: Snapshot) {
+        let now = clock::now();
+        self.catalog_answered();
+        let Snapshot { lease, members, votes, orders, unreadable, .. } = snapshot;
+        if self.reading.unreadable != unreadable {
+            for text in &unreadable {
+                (self.log)(Level::Error, text);
+            }
+            self.reading.unreadable = unreadable;
+        }
+        let index = lease_index(&lease);
+        self.view.lease_clock.answered(now, index, self.policy.longest_gap());
+        self.see_lease(now, lease);
+        if self.view.pending.as_ref().is_some_and(|PendingWrite { cas, .. }| *cas != index) {
+            self.view.pending = None;
+        }
+        if self.view.votes != votes {
+            self.view.votes = votes;
+        }
+        self.reading.record_index = 0;
+        self.view.records.clear();
+        self.reading.contacts.clear();
+        for (member, (record, contact, index)) in members {
+            if member == self.view.me {
+                self.reading.record_index = index;
+            }
+            self.view.records.insert(member, record);
+            self.reading.contacts.insert(member, contact);
+        }
+        self.see_orders(now, orders);
+    }
+
+    fn see_lease(&mut self, now: Time, fact: LeaseFact) {
+        if fact == self.view.lease {
+            return;
+        }
+        let before = self.view.lease().map(|(lease, _)| lease.epoch);
+        if let LeaseFact::Present { lease, .. } = &fact {
+            if before != Some(lease.epoch) {
+                self.watching.heat(now);
+            }
+            if let Some(holding) = &mut self.view.holding
+                && lease.holder == self.view.me
+                && lease.cluster == holding.lease.cluster
+                && lease.epoch.term == holding.lease.epoch.term
+                && lease.epoch >= holding.lease.epoch
+            {
+                holding.lease = lease.clone();
+            }
+            if lease.state != LeaseState::Initialising && self.view.known_cluster.is_none() {
+                match self.disk.know_cluster(lease.cluster) {
+                    Ok(()) => self.view.known_cluster = Some(lease.cluster),
+                    Err(error) => (self.log)(Level::Error, &error.to_string()),
+                }
+            }
+        }
+        self.view.lease = fact;
+    }
+
+    fn see_orders(&mut self, now: Time, orders: OrdersRead) {
+        if orders != self.reading.orders {
+            self.watching.heat(now);
+        }
+        let switchover = orders.switchover.as_ref().map(|order| {
+            let since = match self.reading.order_seen {
+                Some((id, since)) if id == order.id => since,
+                Some(_) | None => now,
+            };
+            self.reading.order_seen = Some((order.id, since));
+            Switchover { id: order.id, to: order.to, term: order.term, since }
+        });
+        let stop = self.view.orders.stop;
+        let (adopt, force) = (orders.adopt, orders.force);
+        self.view.orders = Orders { paused: orders.paused, stop, switchover, adopt, force };
+        self.rebuild_if_ordered(&orders);
+        self.reading.orders = orders;
+    }
+}
+
+fn lease_index(fact: &LeaseFact) -> u64 {
+    match fact {
+        LeaseFact::Present { index, .. } => *index,
+        LeaseFact::Unknown | LeaseFact::Absent => 0,
+    }
+}

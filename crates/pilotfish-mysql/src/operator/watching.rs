@@ -1,0 +1,315 @@
+//! Watching the own server: probes on a connection of their own, looks at its state, the file system below it, and the source's position.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pilotfish_autopilot::{
+    Access, Acking, LeaseState, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, SourceFacts, Time,
+};
+
+use super::fact::Fact;
+use super::{Level, Operator, clock};
+use crate::error::Error;
+use crate::sql::{Seen, Source, executed_of};
+
+/// How often the server is looked at while something changes, and while it starts.
+const HOT_EVERY: Duration = Duration::from_millis(10);
+/// For how long after a change that is.
+const HOT_FOR: Duration = Duration::from_secs(3);
+/// How long one look may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+/// How often the source is asked while nothing changes.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How often the file system is written to while the server takes writes.
+const STORAGE_EVERY: Duration = Duration::from_millis(500);
+
+/// Where watching stands.
+#[derive(Default)]
+pub(super) struct Watching {
+    /// Until when something changes, so that looks are frequent.
+    hot_until: Time,
+    /// When the loop woke up last.
+    woken: Time,
+    probe_at: Time,
+    probing: bool,
+    /// When the first probe was sent that the server has not answered.
+    unanswered: Option<Time>,
+    storage_at: Time,
+    storage_probing: bool,
+    /// When the first write to the file system was begun that has not succeeded.
+    unwritten: Option<Time>,
+    look_at: Time,
+    looking: bool,
+    /// Since when in-sync members have no acking connection.
+    missing: BTreeMap<MemberId, Time>,
+    ask_at: Time,
+    asking: bool,
+    /// For which holder and term the source was asked last.
+    asked: Option<(MemberId, u64)>,
+    /// What the server said last, for reports.
+    pub(super) seen: Option<Box<Seen>>,
+}
+
+impl Watching {
+    /// Something changes: look often for a while.
+    pub(super) fn heat(&mut self, now: Time) {
+        self.hot_until = now.after(HOT_FOR);
+        self.look_at = self.look_at.min(now);
+    }
+
+    fn is_hot(&self, now: Time) -> bool {
+        self.hot_until > now
+    }
+
+    /// The loop woke up. If that took much longer than it ever sleeps, this process was itself stopped: then it is not the server that has been
+    /// silent, and who was connected may have left.
+    pub(super) fn woke(&mut self, now: Time, policy: &Policy) {
+        if now.since(self.woken) > policy.probe_every * 2 {
+            self.unanswered = self.unanswered.map(|_| now);
+            self.unwritten = self.unwritten.map(|_| now);
+        }
+        self.woken = now;
+    }
+
+    /// Looks at the server at this time, and not later.
+    pub(super) fn look_after(&mut self, at: Time) {
+        self.look_at = at;
+    }
+
+    /// Since when the server has been silent, if it is.
+    pub(super) fn silent_since(&self) -> Option<Time> {
+        self.unanswered.into_iter().chain(self.unwritten).min()
+    }
+
+    /// A new run of the server: what was known of the last does not count.
+    pub(super) fn forget(&mut self) {
+        *self = Watching { hot_until: self.hot_until, woken: self.woken, ask_at: self.ask_at, asking: self.asking, ..Watching::default() };
+    }
+
+    fn next(&self) -> impl Iterator<Item = Time> {
+        let probe = (!self.probing).then_some(self.probe_at);
+        let look = (!self.looking).then_some(self.look_at);
+        probe.into_iter().chain(look)
+    }
+}
+
+impl Operator {
+    /// Begins what is due.
+    pub(super) fn tick(&mut self) {
+        let now = clock::now();
+        if self.reading.again.is_some_and(|at| at <= now) {
+            self.read_catalog();
+        }
+        if self.run.is_some() {
+            if !self.watching.looking && self.watching.look_at <= now {
+                self.look(now);
+            }
+            if self.view.facts().is_some() {
+                if !self.watching.probing && self.watching.probe_at <= now {
+                    self.probe(now);
+                }
+                self.probe_storage(now);
+            }
+        }
+        if self.watching.ask_at <= now {
+            self.ask_source();
+        }
+        self.release_lane();
+        let silent = self.watching.silent_since();
+        if let ServerState::Running(facts) = &mut self.view.server {
+            facts.silent_since = silent;
+        }
+    }
+
+    /// When something is due next.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        let watching = self.run.as_ref().into_iter().flat_map(|_| self.watching.next());
+        let ask = self.view.facts().map(|_| self.watching.ask_at);
+        let lane = self.finished.filter(|_| self.view.facts().is_none());
+        watching.chain(ask).chain(lane).chain(self.wake).chain(self.reading.again).min()
+    }
+
+    fn probe(&mut self, now: Time) {
+        let Some(run) = &self.run else { return };
+        self.watching.probing = true;
+        self.watching.probe_at = now.after(self.policy.probe_every);
+        self.watching.unanswered.get_or_insert(now);
+        let (database, facts, run, limit) =
+            (self.database.clone(), self.facts.clone(), run.number, self.policy.hang_limit);
+        tokio::spawn(async move {
+            let answer = database.probe(limit).await;
+            let _ = facts.send(Fact::Probed { run, answer });
+        });
+    }
+
+    pub(super) fn was_probed(&mut self, run: u64, answer: Result<(), Error>) {
+        if self.run.as_ref().is_none_or(|ours| ours.number != run) {
+            return;
+        }
+        self.watching.probing = false;
+        match answer {
+            Ok(()) => self.watching.unanswered = None,
+            Err(error) => (self.log)(Level::Debug, &format!("probe: {error}")),
+        }
+    }
+
+    /// A disk that hangs does not keep a server from answering `SELECT 1`: so we write to its file system ourselves. A write by the server
+    /// would wait for replicas.
+    fn probe_storage(&mut self, now: Time) {
+        let writable = self.view.facts().is_some_and(|facts| facts.access == Access::Writable);
+        if !writable {
+            self.watching.unwritten = None;
+            return;
+        }
+        if self.watching.storage_probing || self.watching.storage_at > now {
+            return;
+        }
+        self.watching.storage_probing = true;
+        self.watching.storage_at = now.after(STORAGE_EVERY);
+        self.watching.unwritten.get_or_insert(now);
+        let (path, facts) = (self.disk.probe_file(), self.facts.clone());
+        tokio::task::spawn_blocking(move || {
+            let _ = facts.send(Fact::StorageProbed(write_a_block(&path)));
+        });
+    }
+
+    pub(super) fn storage_was_probed(&mut self, answer: std::io::Result<()>) {
+        self.watching.storage_probing = false;
+        let elsewhere = self.view.holding.as_ref().is_some_and(|holding| holding.lease.config.can_elect());
+        match answer {
+            Ok(()) => self.watching.unwritten = None,
+            // Somebody with space left can lead. If there is nobody, a server that at least answers is better than none.
+            Err(_) if elsewhere => {}
+            Err(error) => {
+                (self.log)(Level::Warn, &format!("cannot write to {}: {error}", self.settings.directory.display()));
+                self.watching.unwritten = None;
+            }
+        }
+    }
+
+    pub(super) fn look(&mut self, now: Time) {
+        let Some(run) = &self.run else { return };
+        self.watching.looking = true;
+        let every = if self.watching.is_hot(now) || self.view.facts().is_none() { HOT_EVERY } else { self.policy.probe_every };
+        self.watching.look_at = now.after(every);
+        let (database, facts, run) = (self.database.clone(), self.facts.clone(), run.number);
+        tokio::spawn(async move {
+            let seen = database.look(LOOK_LIMIT).await.map(Box::new);
+            let _ = facts.send(Fact::Looked { run, began: now, seen });
+        });
+    }
+
+    pub(super) fn was_looked_at(&mut self, run: u64, began: Time, seen: Result<Box<Seen>, Error>) {
+        if self.run.as_ref().is_none_or(|ours| ours.number != run) {
+            return;
+        }
+        self.watching.looking = false;
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) => {
+                if self.view.facts().is_some() {
+                    (self.log)(Level::Debug, &format!("look: {error}"));
+                }
+                return;
+            }
+        };
+        if !matches!(self.view.server, ServerState::Running(_)) {
+            (self.log)(Level::Info, "the server answers");
+            self.watching.heat(clock::now());
+        }
+        self.take_seen(&seen);
+        self.watching.seen = Some(seen);
+        match self.finished {
+            Some(finished) if began >= finished => {
+                self.finished = None;
+                self.view.busy.server = None;
+                self.told.doing = None;
+            }
+            // It began before the act had taken effect: once more.
+            Some(finished) => self.watching.look_at = finished,
+            None => {}
+        }
+        self.ask_source();
+    }
+
+    fn take_seen(&mut self, seen: &Seen) {
+        let now = clock::now();
+        let set: Vec<MemberId> =
+            self.view.holding.iter().flat_map(|holding| holding.lease.config.in_sync.keys().copied()).collect();
+        self.watching.missing.retain(|member, _| set.contains(member));
+        let mut acking = BTreeMap::new();
+        for member in set {
+            let state = if seen.acking.contains(&member) {
+                self.watching.missing.remove(&member);
+                Acking::Connected
+            } else {
+                Acking::Missing { since: *self.watching.missing.entry(member).or_insert(now) }
+            };
+            acking.insert(member, state);
+        }
+        let settled = self.run.as_ref().and_then(|run| run.settled.clone());
+        let before = self.view.facts().map(|facts| (facts.receiver, facts.applier, facts.access));
+        if before != Some((seen.receiver, seen.applier, seen.access)) {
+            self.watching.heat(now);
+        }
+        self.view.server = ServerState::Running(ServerFacts {
+            silent_since: self.watching.silent_since(),
+            access: seen.access,
+            executed: seen.executed.clone(),
+            received: seen.received.clone(),
+            settled: settled.unwrap_or_else(|| seen.executed.clone()),
+            receiver: seen.receiver,
+            applier: seen.applier,
+            acks: seen.acks,
+            gate: seen.gate.clone(),
+            acking,
+            waiting_since: seen.oldest_wait.map(|wait| Time::from_start(now.since_start().saturating_sub(wait))),
+        });
+    }
+
+    /// Asks the lease's holder what it has executed: at once when it is another, and from time to time, because we may have what it has not.
+    pub(super) fn ask_source(&mut self) {
+        let now = clock::now();
+        let Some((lease, _)) = self.view.lease() else { return };
+        let (holder, term) = (lease.holder, lease.epoch.term);
+        let asked = (holder, term.0);
+        if holder == self.view.me || lease.state != LeaseState::Held || self.watching.asking {
+            return;
+        }
+        let (Some(facts), Some(identity)) = (self.view.facts(), self.view.identity()) else { return };
+        let Some(contact) = self.reading.contacts.get(&holder) else { return };
+        let attached = matches!(facts.receiver, Receiver::Running { connected: true, .. });
+        if self.watching.asked == Some(asked) && self.watching.ask_at > now {
+            return;
+        }
+        let ours = facts.executed.clone();
+        let source = Source { member: holder, host: contact.address.clone(), port: contact.port };
+        self.watching.asking = true;
+        self.watching.asked = Some(asked);
+        self.watching.ask_at = now.after(if self.watching.is_hot(now) && !attached { HOT_EVERY * 2 } else { ASK_EVERY });
+        let (facts, flavour, limit) = (self.facts.clone(), self.view.flavour, self.policy.request_limit * 2);
+        let (user, password) =
+            (self.credentials.replication_user.clone(), self.credentials.replication_password.clone());
+        tokio::spawn(async move {
+            let executed = executed_of(flavour, &source, &user, &password, limit).await;
+            let answer = executed
+                .map(|executed| Box::new(SourceFacts { member: holder, term, executed, ours, data: identity.data }));
+            let _ = facts.send(Fact::Source(answer));
+        });
+    }
+
+    pub(super) fn source_answered(&mut self, answer: Result<Box<SourceFacts>, Error>) {
+        self.watching.asking = false;
+        match answer {
+            Ok(facts) => self.view.source = Some(*facts),
+            Err(error) => (self.log)(Level::Debug, &format!("asking the source: {error}")),
+        }
+    }
+}
+
+fn write_a_block(path: &std::path::Path) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create(path)?;
+    file.write_all(&[0; 4096])?;
+    file.sync_data()
+}

@@ -1,0 +1,323 @@
+//! Accounts: who may connect, who may acknowledge, and whose connections are ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use pilotfish_autopilot::{Flavour, MemberId};
+use sha2::Sha256;
+use tokio::time::sleep;
+
+use super::LocalAccess;
+use super::connection::{Connection, Place, Target, name, quote};
+use crate::error::Error;
+use crate::settings::{Credentials, Secret};
+
+/// The operator's own account, of the local socket only.
+pub(crate) const OPERATOR: &str = "pilotfish";
+
+/// The pause between two looks at connections that are being ended.
+const AGAIN: Duration = Duration::from_millis(2);
+/// How long clients' statements have to end by themselves when a server closes.
+const CLOSE_GRACE: Duration = Duration::from_millis(30);
+
+/// A password that all members can derive from the one for replication, and nobody else.
+pub(crate) fn derived(secret: &Secret, what: &str) -> Secret {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("any key will do");
+    mac.update(what.as_bytes());
+    let digest = mac.finalize().into_bytes();
+    Secret::new(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// What the list of connections says.
+#[derive(Default)]
+pub(super) struct Connections {
+    pub(super) acking: BTreeSet<MemberId>,
+    pub(super) oldest_wait: Option<Duration>,
+}
+
+fn processes(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::MariaDb => {
+            "SELECT ID AS id, USER AS user, COMMAND AS command, TIME_MS AS ms, STATE AS state \
+             FROM information_schema.PROCESSLIST"
+        }
+        Flavour::MySql => {
+            "SELECT ID AS id, USER AS user, COMMAND AS command, TIME * 1000 AS ms, STATE AS state \
+             FROM performance_schema.processlist"
+        }
+    }
+}
+
+/// Who acknowledges, and how long commits wait for that.
+pub(super) async fn connections(
+    connection: &mut Connection,
+    flavour: Flavour,
+    access: &LocalAccess,
+) -> Result<Connections, Error> {
+    const DOING: &str = "listing connections";
+    let statement = format!(
+        "{} WHERE COMMAND LIKE 'Binlog Dump%' OR STATE LIKE 'Waiting for semi-sync ACK%'",
+        processes(flavour)
+    );
+    let mut found = Connections::default();
+    for row in connection.rows(DOING, &statement).await? {
+        if row.text("command").is_some_and(|command| command.starts_with("Binlog Dump")) {
+            found.acking.extend(row.text("user").and_then(|user| access.member_of(user)));
+        } else {
+            let wait = Duration::from_secs_f64(row.number::<f64>("ms").unwrap_or(0.0).max(0.0) / 1e3);
+            found.oldest_wait = found.oldest_wait.max(Some(wait));
+        }
+    }
+    Ok(found)
+}
+
+/// The acknowledging accounts that there are, and whether each is locked.
+async fn accounts(
+    connection: &mut Connection,
+    flavour: Flavour,
+    access: &LocalAccess,
+) -> Result<BTreeMap<MemberId, bool>, Error> {
+    const DOING: &str = "listing accounts";
+    let prefix = quote(&format!("{}_ack_", access.replication_user));
+    let statement = match flavour {
+        Flavour::MariaDb => format!(
+            "SELECT User AS user, IF(JSON_VALUE(Priv, '$.account_locked') = 1, 'Y', 'N') AS locked \
+             FROM mysql.global_priv WHERE LEFT(User, CHAR_LENGTH({prefix})) = {prefix}"
+        ),
+        Flavour::MySql => format!(
+            "SELECT User AS user, account_locked AS locked FROM mysql.user WHERE LEFT(User, CHAR_LENGTH({prefix})) = {prefix}"
+        ),
+    };
+    let rows = connection.rows(DOING, &statement).await?;
+    let account = |row: &super::connection::Fields| {
+        let member = access.member_of(row.text("user")?)?;
+        Some((member, row.text("locked") == Some("Y")))
+    };
+    Ok(rows.iter().filter_map(account).collect())
+}
+
+/// Who may acknowledge.
+pub(super) async fn gate(
+    connection: &mut Connection,
+    flavour: Flavour,
+    access: &LocalAccess,
+) -> Result<BTreeSet<MemberId>, Error> {
+    let accounts = accounts(connection, flavour, access).await?;
+    Ok(accounts.into_iter().filter(|(_, locked)| !locked).map(|(member, _)| member).collect())
+}
+
+fn create(access: &LocalAccess, member: MemberId) -> [String; 2] {
+    let account = access.acking_account(member);
+    let user = format!("{}@'%'", quote(&account));
+    let password = quote(access.replication_password.expose());
+    [
+        format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY {password} ACCOUNT LOCK"),
+        format!("GRANT REPLICATION SLAVE ON *.* TO {user}"),
+    ]
+}
+
+/// Makes locked accounts for members that have none. Accounts are each server's own: nothing of this is in the binary log.
+pub(super) async fn prepare(
+    connection: &mut Connection,
+    flavour: Flavour,
+    access: &LocalAccess,
+    members: &BTreeSet<MemberId>,
+) -> Result<(), Error> {
+    const DOING: &str = "making accounts for replicas";
+    let known = accounts(connection, flavour, access).await?;
+    for member in members.iter().filter(|member| !known.contains_key(member)) {
+        connection.run(DOING, "SET SESSION sql_log_bin = 0").await?;
+        connection.run_all(DOING, &create(access, *member)).await?;
+    }
+    Ok(())
+}
+
+/// Unlocks the accounts of these members, locks all others, and ends the others' connections. It is over when none of them is left.
+pub(super) async fn set_gate(
+    connection: &mut Connection,
+    flavour: Flavour,
+    access: &LocalAccess,
+    admit: &BTreeSet<MemberId>,
+) -> Result<(), Error> {
+    const DOING: &str = "setting who may acknowledge";
+    connection.run(DOING, "SET SESSION sql_log_bin = 0").await?;
+    let known = accounts(connection, flavour, access).await?;
+    let alter = |member: &MemberId, what: &str| {
+        format!("ALTER USER {}@'%' ACCOUNT {what}", quote(&access.acking_account(*member)))
+    };
+    for (member, locked) in &known {
+        if !admit.contains(member) && !locked {
+            connection.run(DOING, &alter(member, "LOCK")).await?;
+        }
+    }
+    for member in admit {
+        match known.get(member) {
+            Some(false) => {}
+            Some(true) => connection.run(DOING, &alter(member, "UNLOCK")).await?,
+            None => {
+                connection.run_all(DOING, &create(access, *member)).await?;
+                connection.run(DOING, &alter(member, "UNLOCK")).await?;
+            }
+        }
+    }
+    let statement = processes(flavour);
+    loop {
+        // Who had just been let in when the account was locked shows up in the next list.
+        let rows = connection.rows(DOING, statement).await?;
+        let cut = |row: &&super::connection::Fields| {
+            row.text("user").and_then(|user| access.member_of(user)).is_some_and(|member| !admit.contains(&member))
+        };
+        let cut: Vec<u64> = rows.iter().filter(cut).filter_map(|row| row.number("id")).collect();
+        if cut.is_empty() {
+            return Ok(());
+        }
+        for id in cut {
+            kill(connection, id).await?;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Ends a connection; it may be gone already.
+async fn kill(connection: &mut Connection, id: u64) -> Result<(), Error> {
+    const GONE: u16 = 1094;
+    match connection.run("ending a connection", &format!("KILL {id}")).await {
+        Err(Error::Refused { code: GONE, .. }) => Ok(()),
+        other => other,
+    }
+}
+
+/// Takes no writes any more. The statement waits behind commits that wait for acknowledgement (M4, Y2): they have a moment, then their
+/// connections are ended, which tells their clients that nobody knows (M5), never that all is well.
+pub(super) async fn close(
+    connection: &mut Connection,
+    target: &Target,
+    flavour: Flavour,
+    access: &LocalAccess,
+    statement: &str,
+) -> Result<(), Error> {
+    const DOING: &str = "closing for writes";
+    let mut killer = Connection::open(target, super::CONNECT_LIMIT).await?;
+    let (ours, other) = (connection.id, killer.id);
+    let closing = connection.run(DOING, statement);
+    tokio::pin!(closing);
+    let mut closed = false;
+    loop {
+        if !closed {
+            tokio::select! {
+                outcome = &mut closing => {
+                    outcome?;
+                    closed = true;
+                }
+                () = sleep(CLOSE_GRACE) => {}
+            }
+        }
+        let clients = clients(&mut killer, flavour, access, &[ours, other]).await?;
+        if closed && clients.is_empty() {
+            return Ok(());
+        }
+        for id in clients {
+            kill(&mut killer, id).await?;
+        }
+        if closed {
+            sleep(AGAIN).await;
+        }
+    }
+}
+
+/// Connections of clients: neither the server's own, nor replication, nor ours.
+async fn clients(
+    connection: &mut Connection,
+    flavour: Flavour,
+    access: &LocalAccess,
+    but: &[u64],
+) -> Result<Vec<u64>, Error> {
+    let rows = connection.rows("listing connections", processes(flavour)).await?;
+    let is_client = |row: &&super::connection::Fields| {
+        let user = row.text("user").unwrap_or_default();
+        let replication = user == access.replication_user || access.member_of(user).is_some();
+        let system = matches!(user, "system user" | "event_scheduler" | "unauthenticated user" | OPERATOR | "");
+        let daemon = matches!(row.text("command"), Some("Daemon" | "Killed"));
+        !replication && !system && !daemon
+    };
+    let ids = rows.iter().filter(is_client).filter_map(|row| row.number("id"));
+    Ok(ids.filter(|id| !but.contains(id)).collect())
+}
+
+/// MySQL: ends applier threads that wait for the rest of a transaction.
+pub(super) async fn end_stuck_appliers(target: &Target) -> Result<(), Error> {
+    const DOING: &str = "ending an applier that waits";
+    let mut connection = Connection::open(target, super::CONNECT_LIMIT).await?;
+    let workers = "SELECT t.PROCESSLIST_ID AS id FROM performance_schema.replication_applier_status_by_worker w \
+                   JOIN performance_schema.threads t USING (THREAD_ID) WHERE w.APPLYING_TRANSACTION <> ''";
+    let mut rows = connection.rows(DOING, workers).await?;
+    if rows.is_empty() {
+        let coordinator = "SELECT t.PROCESSLIST_ID AS id \
+                           FROM performance_schema.replication_applier_status_by_coordinator c \
+                           JOIN performance_schema.threads t USING (THREAD_ID)";
+        rows = connection.rows(DOING, coordinator).await?;
+    }
+    for id in rows.iter().filter_map(|row| row.number("id")) {
+        kill(&mut connection, id).await?;
+    }
+    Ok(())
+}
+
+/// Makes the accounts of a new cluster on a server that nobody else can reach, without a trace in its binary log.
+pub(crate) async fn provision(
+    flavour: Flavour,
+    socket: &Path,
+    credentials: &Credentials,
+    root_password: &Secret,
+) -> Result<(), Error> {
+    const DOING: &str = "making the accounts of a new cluster";
+    let target =
+        Target { at: Place::Socket(socket.to_owned()), user: "root".into(), password: Secret::default() };
+    let mut connection = Connection::open(&target, super::CONNECT_LIMIT).await?;
+    let operator = derived(&credentials.replication_password, "pilotfish operator");
+    let replication = format!("{}@'%'", quote(&credentials.replication_user));
+    let mut statements = vec![
+        "SET SESSION sql_log_bin = 0".to_owned(),
+        "CREATE DATABASE pilotfish".into(),
+        "CREATE TABLE pilotfish.term (id TINYINT PRIMARY KEY, term BIGINT UNSIGNED NOT NULL, \
+         server_id INT UNSIGNED NOT NULL, start_seq BIGINT UNSIGNED NOT NULL, before_set MEDIUMTEXT NOT NULL) \
+         ENGINE = InnoDB"
+            .into(),
+        format!("CREATE USER {}@'localhost' IDENTIFIED BY {}", quote(OPERATOR), quote(operator.expose())),
+        format!("GRANT ALL PRIVILEGES ON *.* TO {}@'localhost' WITH GRANT OPTION", quote(OPERATOR)),
+        format!("CREATE USER {replication} IDENTIFIED BY {}", quote(credentials.replication_password.expose())),
+        format!("GRANT REPLICATION SLAVE ON *.* TO {replication}"),
+        format!("GRANT SELECT ON pilotfish.term TO {replication}"),
+    ];
+    if flavour == Flavour::MySql {
+        statements.push(format!("GRANT BACKUP_ADMIN ON *.* TO {replication}"));
+    }
+    if let Some(database) = &credentials.database {
+        statements.push(format!("CREATE DATABASE IF NOT EXISTS {}", name(database)));
+    }
+    if let Some((user, password)) = &credentials.application {
+        let account = format!("{}@'%'", quote(user));
+        statements.push(format!("CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {}", quote(password.expose())));
+        if let Some(database) = &credentials.database {
+            let database = name(&database.replace('_', "\\_"));
+            statements.push(format!("GRANT ALL PRIVILEGES ON {database}.* TO {account}"));
+        }
+    }
+    statements.push(format!("ALTER USER 'root'@'localhost' IDENTIFIED BY {}", quote(root_password.expose())));
+    connection.run_all(DOING, &statements).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_password_is_the_same_everywhere_and_tells_nothing() {
+        let one = derived(&Secret::new("secret"), "pilotfish operator");
+        assert_eq!(one, derived(&Secret::new("secret"), "pilotfish operator"));
+        assert_ne!(one, derived(&Secret::new("secret"), "pilotfish copy"));
+        assert_eq!(one.expose().len(), 64);
+    }
+}

@@ -1,0 +1,263 @@
+//! MariaDB's statements.
+
+use std::time::Duration;
+
+use pilotfish_autopilot::{Access, Applier, Flavour, GtidSet, Mode, Receiver, Term};
+use tokio::time::{Instant, sleep};
+
+use super::connection::{Connection, Fields, quote};
+use super::history::{self, TermRow};
+use super::{Seen, Shared, Source, accounts, relay_log};
+use crate::error::Error;
+
+/// The source no longer has what is asked for (ER_MASTER_FATAL_ERROR_READING_BINLOG).
+const PURGED: u32 = 1236;
+/// How long attaching waits for the connection: the server itself would try again after a whole second.
+const CONNECT_PATIENCE: Duration = Duration::from_millis(600);
+/// The pause between two attempts to connect.
+const CONNECT_EVERY: Duration = Duration::from_millis(15);
+/// How long semi-synchronous replication waits before it gives up, in milliseconds: never, as far as it can be said.
+const NEVER_MS: u64 = 10_000_000_000_000;
+
+const TERM: &str = "SELECT term, start_seq, before_set FROM pilotfish.term";
+
+fn term_row(rows: &[Fields]) -> Option<TermRow> {
+    let row = rows.first()?;
+    Some(TermRow {
+        term: row.number("term")?,
+        start: row.number("start_seq")?,
+        before: row.text("before_set").unwrap_or_default().to_owned(),
+    })
+}
+
+async fn history(connection: &mut Connection) -> Result<(Option<TermRow>, GtidSet), Error> {
+    const DOING: &str = "reading the position";
+    loop {
+        let row = term_row(&connection.rows(DOING, TERM).await?);
+        let state = connection.rows(DOING, "SELECT @@global.gtid_binlog_state AS state").await?;
+        // A new term may have begun between the two: then the row is of the one before.
+        let again = term_row(&connection.rows(DOING, TERM).await?);
+        if row == again {
+            let state = state.first().and_then(|row| row.text("state")).unwrap_or_default();
+            let executed = history::executed(row.as_ref(), state)?;
+            return Ok((row, executed));
+        }
+    }
+}
+
+/// What it has executed, exactly.
+pub(super) async fn executed(connection: &mut Connection) -> Result<GtidSet, Error> {
+    history(connection).await.map(|(_, executed)| executed)
+}
+
+/// Looks at everything: connections before positions, and what was received before what was executed.
+pub(super) async fn look(connection: &mut Connection, shared: &Shared) -> Result<Seen, Error> {
+    const DOING: &str = "looking at the server";
+    let connections = accounts::connections(connection, Flavour::MariaDb, &shared.access).await?;
+    let gate = accounts::gate(connection, Flavour::MariaDb, &shared.access).await?;
+    let variables = "SELECT @@global.read_only AS read_only, @@global.rpl_semi_sync_master_enabled AS semi_sync";
+    let variables = connection.rows(DOING, variables).await?;
+    let variables = variables.first().ok_or(Error::Answer { doing: DOING, text: "no variables".into() })?;
+    let status = connection.rows(DOING, "SHOW SLAVE STATUS").await?;
+    let status = status.first();
+    let (row, executed) = history(connection).await?;
+    let received = received(shared, status, row.as_ref(), &executed).await?;
+    let waiting = connections.oldest_wait.is_some();
+    let read_only = variables.is_on("read_only");
+    let attached = shared.run().attached;
+    Ok(Seen {
+        access: if read_only && !waiting { Access::ReadOnly } else { Access::Writable },
+        receiver: receiver(status, attached),
+        applier: applier(status),
+        acks: u8::from(variables.is_on("semi_sync")),
+        gate,
+        acking: connections.acking,
+        oldest_wait: connections.oldest_wait,
+        lag: status.and_then(|status| status.number("Seconds_Behind_Master")).map(Duration::from_secs),
+        replication_error: status.and_then(error_text),
+        executed,
+        received,
+    })
+}
+
+fn error_text(status: &Fields) -> Option<String> {
+    let texts = ["Last_SQL_Error", "Last_IO_Error"].map(|column| status.text(column).unwrap_or_default());
+    texts.into_iter().find(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn receiver(status: Option<&Fields>, attached: Option<(pilotfish_autopilot::MemberId, Mode)>) -> Receiver {
+    let Some(status) = status else { return Receiver::Stopped };
+    let connected = match status.text("Slave_IO_Running") {
+        Some("Yes") => true,
+        Some("Connecting" | "Preparing") => false,
+        _ if status.number("Last_IO_Errno") == Some(PURGED) => return Receiver::Purged,
+        _ => return Receiver::Stopped,
+    };
+    match attached {
+        Some((to, mode)) => Receiver::Running { to, mode, connected },
+        // Nobody of us has told it to: it must be stopped before anything is known.
+        None => Receiver::Unknown,
+    }
+}
+
+fn applier(status: Option<&Fields>) -> Applier {
+    let Some(status) = status else { return Applier::Stopped };
+    match (status.is_on("Slave_SQL_Running"), status.number("Last_SQL_Errno").unwrap_or(0_u32)) {
+        (true, _) => Applier::Running,
+        (false, 0) => Applier::Stopped,
+        (false, _) => Applier::Failed,
+    }
+}
+
+/// What was received: by the running threads, or, after a restart, by the relay log's files, of which the server knows nothing (M2).
+async fn received(
+    shared: &Shared,
+    status: Option<&Fields>,
+    row: Option<&TermRow>,
+    executed: &GtidSet,
+) -> Result<GtidSet, Error> {
+    let Some(status) = status else { return Ok(executed.clone()) };
+    let position = status.text("Gtid_IO_Pos").unwrap_or_default();
+    let known = history::received(row, executed, position)?;
+    let idle = status.text("Slave_IO_Running") == Some("No") && status.text("Slave_SQL_Running") == Some("No");
+    if shared.run().attached.is_some() || !idle {
+        return Ok(known);
+    }
+    let held = shared.run().relay_log.clone();
+    let held = match held {
+        Some(held) => held,
+        None => {
+            let last = relay_log::last_position(&shared.tools).await?;
+            let held = history::received(row, executed, &last)?;
+            shared.run().relay_log = Some(held.clone());
+            held
+        }
+    };
+    Ok(known.union(&held).unwrap_or(known))
+}
+
+/// Applies what the relay log holds.
+pub(super) async fn drain(connection: &mut Connection, shared: &Shared, limit: Duration) -> Result<(), Error> {
+    const DOING: &str = "applying the relay log";
+    let status = connection.rows(DOING, "SHOW SLAVE STATUS").await?;
+    let Some(status) = status.first() else { return Ok(()) };
+    let receives = status.text("Slave_IO_Running") != Some("No");
+    if !status.is_on("Slave_SQL_Running") && !receives {
+        // Starting a thread now would throw the relay log away (M1, M2).
+        relay_log::salvage(connection, shared).await?;
+        let (row, executed) = history(connection).await?;
+        let last = relay_log::last_position(&shared.tools).await?;
+        let held = history::received(row.as_ref(), &executed, &last)?;
+        shared.run().relay_log = Some(held.clone());
+        if !executed.contains(&held) {
+            let text = format!("{held} should be there, and {executed} is");
+            return Err(Error::Answer { doing: DOING, text });
+        }
+        return Ok(());
+    }
+    if !status.is_on("Slave_SQL_Running") {
+        connection.run(DOING, "START SLAVE SQL_THREAD").await?;
+    }
+    if receives {
+        return Ok(());
+    }
+    let position = status.text("Gtid_IO_Pos").unwrap_or_default();
+    if position.is_empty() {
+        return Ok(());
+    }
+    let seconds = limit.as_secs_f64();
+    let wait = format!("SELECT MASTER_GTID_WAIT({}, {seconds}) AS reached", quote(position));
+    let reached = connection.rows(DOING, &wait).await?;
+    match reached.first().and_then(|row| row.text("reached")) {
+        Some("0") => Ok(()),
+        _ => Err(Error::TooSlow { doing: DOING, limit }),
+    }
+}
+
+/// Receives from a source. The position is what is in the binary log: `gtid_slave_pos` is empty on a former primary (M8).
+pub(super) async fn attach(
+    connection: &mut Connection,
+    shared: &Shared,
+    source: &Source,
+    mode: Mode,
+) -> Result<(), Error> {
+    const DOING: &str = "following another member";
+    let access = &shared.access;
+    let user = match mode {
+        Mode::Acking => access.acking_account(access.me),
+        Mode::Plain => access.replication_user.clone(),
+    };
+    let acking = u8::from(mode == Mode::Acking);
+    connection.run(DOING, "STOP SLAVE").await?;
+    shared.run().attached = None;
+    let statements = [
+        "SET GLOBAL rpl_semi_sync_master_enabled = 0".to_owned(),
+        format!("SET GLOBAL rpl_semi_sync_slave_enabled = {acking}"),
+        "SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos".to_owned(),
+        format!(
+            "CHANGE MASTER TO MASTER_HOST = {}, MASTER_PORT = {}, MASTER_USER = {}, MASTER_PASSWORD = {}, \
+             MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1",
+            quote(&source.host),
+            source.port,
+            quote(&user),
+            quote(access.replication_password.expose()),
+        ),
+        "START SLAVE".to_owned(),
+    ];
+    connection.run_all(DOING, &statements).await?;
+    {
+        let mut run = shared.run();
+        run.attached = Some((source.member, mode));
+        run.relay_log = None;
+    }
+    let end = Instant::now() + CONNECT_PATIENCE;
+    while Instant::now() < end {
+        let status = connection.rows(DOING, "SHOW SLAVE STATUS").await?;
+        match status.first().and_then(|status| status.text("Slave_IO_Running")) {
+            Some("Yes" | "No") | None => break,
+            Some(_) => {}
+        }
+        // Refused because the source has not let us in yet: it will in a moment. Its own pause would be a second.
+        if status.first().and_then(|status| status.number("Last_IO_Errno")).unwrap_or(0_u32) != 0 {
+            connection.run(DOING, "STOP SLAVE IO_THREAD").await?;
+            connection.run(DOING, "START SLAVE IO_THREAD").await?;
+        }
+        sleep(CONNECT_EVERY).await;
+    }
+    Ok(())
+}
+
+/// MariaDB waits for one acknowledgement or for none.
+pub(super) fn set_acks(acks: u8) -> Vec<String> {
+    if acks == 0 {
+        return vec!["SET GLOBAL rpl_semi_sync_master_enabled = 0".into()];
+    }
+    vec![
+        format!("SET GLOBAL rpl_semi_sync_master_timeout = {NEVER_MS}"),
+        "SET GLOBAL rpl_semi_sync_master_wait_no_slave = 1".into(),
+        "SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC".into(),
+        "SET GLOBAL rpl_semi_sync_master_enabled = 1".into(),
+    ]
+}
+
+/// Takes writes. The first transaction of the term says so, and it waits for its acknowledgement like any other.
+pub(super) async fn open(connection: &mut Connection, shared: &Shared, term: Term) -> Result<(), Error> {
+    const DOING: &str = "opening for writes";
+    connection.run(DOING, "STOP SLAVE").await?;
+    connection.run(DOING, "RESET SLAVE ALL").await?;
+    connection.run(DOING, "SET GLOBAL rpl_semi_sync_slave_enabled = 0").await?;
+    shared.run().attached = None;
+    let (row, executed) = history(connection).await?;
+    if row.is_none_or(|row| row.term < term.0) {
+        let first = history::first_number(term, &executed);
+        let before = quote(&executed.to_string());
+        connection.run(DOING, &format!("SET SESSION gtid_domain_id = 0, SESSION gtid_seq_no = {first}")).await?;
+        let row = format!(
+            "REPLACE INTO pilotfish.term (id, term, server_id, start_seq, before_set) \
+             VALUES (1, {}, @@server_id, {first}, {before})",
+            term.0
+        );
+        connection.run(DOING, &row).await?;
+    }
+    connection.run(DOING, "SET GLOBAL read_only = 0").await
+}
