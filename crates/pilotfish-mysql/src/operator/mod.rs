@@ -51,6 +51,8 @@ const ACTS_AT_ONCE: usize = 12;
 const OBJECTION_PAUSE: Duration = Duration::from_millis(100);
 /// Decisions that are kept for reports.
 const DECISIONS: usize = 40;
+/// After how long a reason to wait is told.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 /// Time between two reports, at the least.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
@@ -119,8 +121,10 @@ struct Run {
 /// What was told of decisions, and is kept for reports.
 #[derive(Default)]
 struct Told {
-    /// The reason that was told last.
+    /// The reason of the last decision.
     why: Option<Why>,
+    /// Why nothing is done, since when, and whether that was told.
+    waiting: Option<(&'static str, Time, bool)>,
     until: Option<Time>,
     doing: Option<String>,
     decisions: VecDeque<Decided>,
@@ -288,11 +292,7 @@ impl Operator {
         let name = reporting::act_name(&decision.act);
         match &decision.act {
             Act::Wait => {
-                let same = self.told.why.as_ref().is_some_and(|why| why.code() == decision.why.code());
-                if !same && decision.why.code() != Why::Settled.code() {
-                    (self.log)(Level::Info, &format!("waiting: {} [{}]", decision.why, decision.why.code()));
-                }
-                self.told.why = Some(decision.why.clone());
+                self.note_waiting(&decision.why);
                 return;
             }
             Act::WriteLease { change: LeaseChange::Renew, .. } | Act::PublishRecord { .. } | Act::Remember { .. } => {
@@ -328,6 +328,19 @@ impl Operator {
         if self.told.decisions.len() > DECISIONS {
             self.told.decisions.pop_front();
         }
+    }
+
+    /// A reason to wait is told when it has lasted: most are over in a moment.
+    fn note_waiting(&mut self, why: &Why) {
+        let now = clock::now();
+        let same = self.told.waiting.as_ref().filter(|(code, ..)| *code == why.code());
+        let (since, told) = same.map_or((now, false), |(_, since, told)| (*since, *told));
+        let tell = !told && now.since(since) >= WORTH_TELLING && why.code() != Why::Settled.code();
+        if tell {
+            (self.log)(Level::Info, &format!("waiting: {why} [{}]", why.code()));
+        }
+        self.told.waiting = Some((why.code(), since, told || tell));
+        self.told.why = Some(why.clone());
     }
 
     fn count(&mut self, what: &'static str) {

@@ -1,6 +1,6 @@
 //! Watching the own server: probes on a connection of their own, looks at its state, the file system below it, and the source's position.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pilotfish_autopilot::{
@@ -46,6 +46,8 @@ pub(super) struct Watching {
     asking: bool,
     /// For which holder and term the source was asked last.
     asked: Option<(MemberId, u64)>,
+    /// Members for whom this server has an account to acknowledge with, locked or not.
+    prepared: BTreeSet<MemberId>,
     /// What the server said last, for reports.
     pub(super) seen: Option<Box<Seen>>,
 }
@@ -109,6 +111,7 @@ impl Operator {
                     self.probe(now);
                 }
                 self.probe_storage(now);
+                self.prepare_accounts();
             }
         }
         if self.watching.ask_at <= now {
@@ -127,6 +130,18 @@ impl Operator {
         let ask = self.view.facts().map(|_| self.watching.ask_at);
         let lane = self.finished.filter(|_| self.view.facts().is_none());
         watching.chain(ask).chain(lane).chain(self.wake).chain(self.reading.again).min()
+    }
+
+    /// Makes accounts for other members as soon as they are known: then there is nothing to make when this one is to lead.
+    fn prepare_accounts(&mut self) {
+        let members: BTreeSet<MemberId> =
+            self.reading.contacts.keys().copied().filter(|member| *member != self.view.me).collect();
+        if self.view.busy.server.is_some() || members.is_subset(&self.watching.prepared) {
+            return;
+        }
+        self.watching.prepared = members.clone();
+        let database = self.database.clone();
+        tokio::spawn(async move { database.prepare(&members, LOOK_LIMIT).await });
     }
 
     fn probe(&mut self, now: Time) {

@@ -26,6 +26,8 @@ use crate::sql::{OPERATOR, derived, quote};
 const PIECE: usize = 128 * 1024;
 /// Pieces that wait for the network.
 const PIECES: usize = 8;
+/// How long a copy waits for its turn.
+const TURN: Duration = Duration::from_secs(50);
 /// How long the donor may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -55,8 +57,8 @@ impl Server {
         if self.flavour() == Flavour::MySql {
             return Err(Error::Unfit("MySQL's data is copied by its own CLONE".into()));
         }
-        let Ok(permit) = self.shared.copying.clone().try_acquire_owned() else {
-            return Err(Error::Unfit("another copy is being made; one at a time".into()));
+        let Ok(Ok(permit)) = timeout(TURN, self.shared.copying.clone().acquire_owned()).await else {
+            return Err(Error::Unfit("another copy is being made, and takes long; one at a time".into()));
         };
         let backup = self.tool(
             "mariadb-backup",

@@ -19,6 +19,10 @@ pub(crate) const OPERATOR: &str = "pilotfish";
 
 /// The pause between two looks at connections that are being ended.
 const AGAIN: Duration = Duration::from_millis(2);
+/// What follows is each server's own, and is in nobody's binary log.
+const LOCAL: &str = "SET SESSION sql_log_bin = 0";
+/// What follows is replicated.
+const REPLICATED: &str = "SET SESSION sql_log_bin = 1";
 /// How long clients' statements have to end by themselves when a server closes.
 const CLOSE_GRACE: Duration = Duration::from_millis(30);
 
@@ -37,16 +41,11 @@ pub(super) struct Connections {
     pub(super) oldest_wait: Option<Duration>,
 }
 
+/// All connections. On MariaDB not by `information_schema.PROCESSLIST`: 10.11.19 was seen to crash in it (signal 11 in `free_tmp_table`).
 fn processes(flavour: Flavour) -> &'static str {
     match flavour {
-        Flavour::MariaDb => {
-            "SELECT ID AS id, USER AS user, COMMAND AS command, TIME_MS AS ms, STATE AS state \
-             FROM information_schema.PROCESSLIST"
-        }
-        Flavour::MySql => {
-            "SELECT ID AS id, USER AS user, COMMAND AS command, TIME * 1000 AS ms, STATE AS state \
-             FROM performance_schema.processlist"
-        }
+        Flavour::MariaDb => "SHOW FULL PROCESSLIST",
+        Flavour::MySql => "SELECT ID, USER, COMMAND, TIME, STATE FROM performance_schema.processlist",
     }
 }
 
@@ -57,16 +56,13 @@ pub(super) async fn connections(
     access: &LocalAccess,
 ) -> Result<Connections, Error> {
     const DOING: &str = "listing connections";
-    let statement = format!(
-        "{} WHERE COMMAND LIKE 'Binlog Dump%' OR STATE LIKE 'Waiting for semi-sync ACK%'",
-        processes(flavour)
-    );
     let mut found = Connections::default();
-    for row in connection.rows(DOING, &statement).await? {
+    for row in connection.rows(DOING, processes(flavour)).await? {
         if row.text("command").is_some_and(|command| command.starts_with("Binlog Dump")) {
             found.acking.extend(row.text("user").and_then(|user| access.member_of(user)));
-        } else {
-            let wait = Duration::from_secs_f64(row.number::<f64>("ms").unwrap_or(0.0).max(0.0) / 1e3);
+        } else if row.text("state").is_some_and(|state| state.starts_with("Waiting for semi-sync ACK")) {
+            // In whole seconds: neither server tells it better.
+            let wait = Duration::from_secs(row.number("time").unwrap_or(0));
             found.oldest_wait = found.oldest_wait.max(Some(wait));
         }
     }
@@ -127,9 +123,12 @@ pub(super) async fn prepare(
 ) -> Result<(), Error> {
     const DOING: &str = "making accounts for replicas";
     let known = accounts(connection, flavour, access).await?;
-    for member in members.iter().filter(|member| !known.contains_key(member)) {
-        connection.run(DOING, "SET SESSION sql_log_bin = 0").await?;
-        connection.run_all(DOING, &create(access, *member)).await?;
+    let mut statements = vec![LOCAL.to_owned()];
+    statements.extend(members.iter().filter(|member| !known.contains_key(member)).flat_map(|it| create(access, *it)));
+    if statements.len() > 1 {
+        let made = connection.run_all(DOING, &statements).await;
+        connection.run(DOING, REPLICATED).await?;
+        made?;
     }
     Ok(())
 }
@@ -142,7 +141,35 @@ pub(super) async fn set_gate(
     admit: &BTreeSet<MemberId>,
 ) -> Result<(), Error> {
     const DOING: &str = "setting who may acknowledge";
-    connection.run(DOING, "SET SESSION sql_log_bin = 0").await?;
+    connection.run(DOING, LOCAL).await?;
+    let set = lock_and_unlock(connection, flavour, access, admit).await;
+    connection.run(DOING, REPLICATED).await?;
+    set?;
+    let statement = processes(flavour);
+    loop {
+        // Who had just been let in when the account was locked shows up in the next list.
+        let rows = connection.rows(DOING, statement).await?;
+        let cut = |row: &&super::connection::Fields| {
+            row.text("user").and_then(|user| access.member_of(user)).is_some_and(|member| !admit.contains(&member))
+        };
+        let cut: Vec<u64> = rows.iter().filter(cut).filter_map(|row| row.number("id")).collect();
+        if cut.is_empty() {
+            return Ok(());
+        }
+        for id in cut {
+            kill(connection, id).await?;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+async fn lock_and_unlock(
+    connection: &mut Connection,
+    flavour: Flavour,
+    access: &LocalAccess,
+    admit: &BTreeSet<MemberId>,
+) -> Result<(), Error> {
+    const DOING: &str = "setting who may acknowledge";
     let known = accounts(connection, flavour, access).await?;
     let alter = |member: &MemberId, what: &str| {
         format!("ALTER USER {}@'%' ACCOUNT {what}", quote(&access.acking_account(*member)))
@@ -162,22 +189,7 @@ pub(super) async fn set_gate(
             }
         }
     }
-    let statement = processes(flavour);
-    loop {
-        // Who had just been let in when the account was locked shows up in the next list.
-        let rows = connection.rows(DOING, statement).await?;
-        let cut = |row: &&super::connection::Fields| {
-            row.text("user").and_then(|user| access.member_of(user)).is_some_and(|member| !admit.contains(&member))
-        };
-        let cut: Vec<u64> = rows.iter().filter(cut).filter_map(|row| row.number("id")).collect();
-        if cut.is_empty() {
-            return Ok(());
-        }
-        for id in cut {
-            kill(connection, id).await?;
-        }
-        sleep(AGAIN).await;
-    }
+    Ok(())
 }
 
 /// Ends a connection; it may be gone already.

@@ -62,12 +62,16 @@ impl Connection {
         const DOING: &str = "connecting to the server";
         let options = MySqlConnectOptions::new()
             .username(&target.user)
-            .password(target.password.expose())
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .timezone(None)
             .set_names(false)
             .disable_statement_logging();
+        let options = match target.password.expose() {
+            // An empty password is not the same as none.
+            "" => options,
+            password => options.password(password),
+        };
         let options = match &target.at {
             Place::Socket(path) => options.socket(path).ssl_mode(MySqlSslMode::Disabled),
             Place::Tcp(host, port) => options.host(host).port(*port).ssl_mode(MySqlSslMode::Preferred),
