@@ -310,7 +310,7 @@ impl Operator {
         }
         let (Some(facts), Some(identity)) = (self.view.facts(), self.view.identity()) else { return };
         let Some(contact) = self.reading.contacts.get(&holder) else { return };
-        let attached = matches!(facts.receiver, Receiver::Running { connected: true, .. });
+        let attached = matches!(facts.receiver, Receiver::Running { to, connected: true, .. } if to == holder);
         if self.watching.asked == Some(asked) && self.watching.ask_at > now {
             return;
         }

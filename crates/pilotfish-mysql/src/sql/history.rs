@@ -95,6 +95,11 @@ pub(crate) fn first_number(term: Term, executed: &GtidSet) -> u64 {
     (term.0 << TERM_SHIFT).max(last(executed) + 1)
 }
 
+/// Whether a position of MariaDB's has reached this number.
+pub(crate) fn reaches(position: &str, number: u64) -> Result<bool, Error> {
+    Ok(entries(position)?.iter().any(|entry| entry.number >= number))
+}
+
 fn union(a: GtidSet, b: &GtidSet) -> GtidSet {
     a.union(b).unwrap_or(a)
 }
