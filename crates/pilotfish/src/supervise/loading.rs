@@ -145,8 +145,16 @@ fn own_program() -> String {
 /// # Errors
 /// A [`UsageError`] with everything that is wrong with it.
 pub(crate) fn load_location(location: &ConfigLocation) -> anyhow::Result<Loaded> {
+    load_location_in(location, &environment())
+}
+
+/// The same in another environment.
+///
+/// # Errors
+/// As [`load_location`].
+pub(crate) fn load_location_in(location: &ConfigLocation, environment: &Environment) -> anyhow::Result<Loaded> {
     let (name, text) = read(location)?;
-    understood(&name, &text, &surroundings(&environment(), None))
+    understood(&name, &text, &surroundings(environment, None))
 }
 
 #[cfg(test)]
