@@ -37,7 +37,7 @@ pub struct View {
     pub holding: Option<Holding>,
     /// A write of the lease whose outcome is not known, and which may still happen as long as the lease's index is the one it names.
     pub pending: Option<PendingWrite>,
-    /// When we last tried to write the lease: a catalog that answers at once with an error is not asked again at once.
+    /// When we last tried to write the lease, unless it was written: a catalog that answers at once with an error is not asked again at once.
     pub lease_tried: Option<Time>,
     /// Our own database server.
     pub server: Server,

@@ -45,7 +45,8 @@ async fn work() {
         replication_user: "repl".into(),
         replication_password: Secret::new("replpw"),
     };
-    let client = pilotfish_consul::Client::new(pilotfish_consul::Config::with_addresses(&arguments[4]).unwrap()).unwrap();
+    let client =
+        pilotfish_consul::Client::new(pilotfish_consul::Config::with_addresses(&arguments[4]).unwrap()).unwrap();
     let began = std::time::Instant::now();
     let log: Log = Box::new(move |level, text| {
         if level != Level::Debug || std::env::var_os("DEBUG").is_some() {
@@ -109,7 +110,8 @@ async fn work() {
                     Some(order) => format!("{:?}", handle.order(order).await),
                     None => serde_json::to_string_pretty(&handle.report()).unwrap(),
                 };
-                let _ = write.write_all(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{text}\n").as_bytes()).await;
+                let _ =
+                    write.write_all(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{text}\n").as_bytes()).await;
             });
         }
     });

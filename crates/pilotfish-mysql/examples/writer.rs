@@ -20,8 +20,16 @@ async fn main() {
             match client.health_service(&query).await {
                 Ok(answer) => {
                     cursor.advance(answer.index);
-                    let first = answer.value.iter().max_by_key(|it| it.meta.get("term").and_then(|t| t.parse::<u64>().ok())).map(|it| (it.address.clone(), it.port));
-                    sender.send_if_modified(|now| { let d = *now != first; *now = first; d });
+                    let first = answer
+                        .value
+                        .iter()
+                        .max_by_key(|it| it.meta.get("term").and_then(|t| t.parse::<u64>().ok()))
+                        .map(|it| (it.address.clone(), it.port));
+                    sender.send_if_modified(|now| {
+                        let d = *now != first;
+                        *now = first;
+                        d
+                    });
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
@@ -38,16 +46,33 @@ async fn main() {
                 let _ = timeout(Duration::from_millis(100), primary.changed()).await;
                 continue;
             };
-            let options = MySqlConnectOptions::new().host(&host).port(port).username("app").password("app").database("app").disable_statement_logging();
+            let options = MySqlConnectOptions::new()
+                .host(&host)
+                .port(port)
+                .username("app")
+                .password("app")
+                .database("app")
+                .disable_statement_logging();
             match timeout(Duration::from_secs(1), options.connect()).await {
                 Ok(Ok(c)) => connection = Some(c),
-                _ => { let _ = timeout(Duration::from_millis(5), primary.changed()).await; continue }
+                _ => {
+                    let _ = timeout(Duration::from_millis(5), primary.changed()).await;
+                    continue;
+                }
             }
         }
         let c = connection.as_mut().unwrap();
         if !made {
-            made = c.execute(sqlx::raw_sql("CREATE TABLE IF NOT EXISTS t (run BIGINT UNSIGNED, k BIGINT UNSIGNED, PRIMARY KEY (run, k))")).await.is_ok();
-            if !made { connection = None; continue }
+            made = c
+                .execute(sqlx::raw_sql(
+                    "CREATE TABLE IF NOT EXISTS t (run BIGINT UNSIGNED, k BIGINT UNSIGNED, PRIMARY KEY (run, k))",
+                ))
+                .await
+                .is_ok();
+            if !made {
+                connection = None;
+                continue;
+            }
         }
         n += 1;
         let statement = format!("INSERT INTO t VALUES ({run}, {n})");
@@ -58,20 +83,41 @@ async fn main() {
         };
         match outcome {
             Ok(()) => {
-                if let Some(last) = last && last.elapsed() > Duration::from_millis(60) {
+                if let Some(last) = last
+                    && last.elapsed() > Duration::from_millis(60)
+                {
                     println!("{:7.3} gap {:.3} s", began.elapsed().as_secs_f64(), last.elapsed().as_secs_f64());
                 }
                 last = Some(Instant::now());
                 acked.push(n);
             }
-            Err(e) => { println!("{:7.3} {e}", began.elapsed().as_secs_f64()); connection = None; }
+            Err(e) => {
+                println!("{:7.3} {e}", began.elapsed().as_secs_f64());
+                connection = None;
+            }
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let (host, port) = primary.borrow().clone().expect("a primary");
-    let mut c = MySqlConnectOptions::new().host(&host).port(port).username("app").password("app").database("app").connect().await.unwrap();
-    let rows = c.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT k FROM t WHERE run = {run}")))).await.unwrap();
-    let there: std::collections::HashSet<u64> = rows.iter().map(|r| r.try_get_unchecked::<String, _>(0).unwrap().parse().unwrap()).collect();
+    let mut c = MySqlConnectOptions::new()
+        .host(&host)
+        .port(port)
+        .username("app")
+        .password("app")
+        .database("app")
+        .connect()
+        .await
+        .unwrap();
+    let rows =
+        c.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT k FROM t WHERE run = {run}")))).await.unwrap();
+    let there: std::collections::HashSet<u64> =
+        rows.iter().map(|r| r.try_get_unchecked::<String, _>(0).unwrap().parse().unwrap()).collect();
     let lost: Vec<_> = acked.iter().filter(|k| !there.contains(k)).collect();
-    println!("acknowledged {}, there {}, LOST {} {:?}", acked.len(), there.len(), lost.len(), lost.iter().take(5).collect::<Vec<_>>());
+    println!(
+        "acknowledged {}, there {}, LOST {} {:?}",
+        acked.len(),
+        there.len(),
+        lost.len(),
+        lost.iter().take(5).collect::<Vec<_>>()
+    );
 }

@@ -288,7 +288,12 @@ mod tests {
     use super::*;
 
     fn identity(data: u64) -> Identity {
-        Identity { cluster: ClusterId(7), data: DataId(data), promise: Term(3), seen: Epoch { term: Term(2), change: 9 } }
+        Identity {
+            cluster: ClusterId(7),
+            data: DataId(data),
+            promise: Term(3),
+            seen: Epoch { term: Term(2), change: 9 },
+        }
     }
 
     fn opened() -> (tempfile::TempDir, Disk) {

@@ -201,7 +201,11 @@ pub(crate) fn pipe() -> Result<(Arc<OwnedFd>, Arc<OwnedFd>), Error> {
 }
 
 /// Runs two programs, the second reading what the first writes. How they ended, and what they complained of.
-pub(crate) async fn pipeline(launcher: &Launcher, first: Command, second: Command) -> Result<([Exit; 2], String), Error> {
+pub(crate) async fn pipeline(
+    launcher: &Launcher,
+    first: Command,
+    second: Command,
+) -> Result<([Exit; 2], String), Error> {
     let (write, read) = pipe()?;
     let first = launcher.start(Command { output: Some(write), ..first }).await?;
     let run = first.run;

@@ -24,8 +24,8 @@ mod settings;
 mod sql;
 
 pub use error::Error;
-pub use operator::{Handle, Level, Log, Operator, Order};
-pub use server::CopyStream;
 pub use launch::{Host, Launcher, Started};
+pub use operator::{Handle, Level, Log, Operator, Order};
 pub use report::*;
+pub use server::CopyStream;
 pub use settings::{Credentials, Durability, PolicySettings, Secret, Settings};

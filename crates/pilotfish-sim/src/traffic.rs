@@ -77,6 +77,7 @@ impl World {
                 supervisor.view.pending = None;
                 let gap = supervisor.policy.longest_gap();
                 if done {
+                    supervisor.view.lease_tried = None;
                     if value.holder == supervisor.view.me {
                         let former =
                             supervisor.view.holding.take().filter(|held| held.lease.epoch.term == value.epoch.term);

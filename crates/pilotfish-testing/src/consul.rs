@@ -317,7 +317,9 @@ impl Consul {
         let token = self.options.master_token.as_deref();
         let get = |path: &str| http::request(self.http(), "GET", path, token, "");
         let leader = get("/v1/status/leader").is_some_and(|(status, body)| status == 200 && body.trim().len() > 2);
-        leader && get("/v1/health/service/consul").is_some_and(|(status, body)| status == 200 && body.contains(&self.node()))
+        leader
+            && get("/v1/health/service/consul")
+                .is_some_and(|(status, body)| status == 200 && body.contains(&self.node()))
     }
 
     /// Waits until this server knows a leader.

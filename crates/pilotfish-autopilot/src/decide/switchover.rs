@@ -80,6 +80,9 @@ impl Mind<'_> {
         if !has_all(target) {
             return Some(Step::Wait(Why::TargetBehind { to: target.member }, Some(limit)));
         }
+        if let Some(step) = self.wait_for_others(lease, facts, target) {
+            return Some(step);
+        }
         let config = self.config_under(lease, facts, target)?;
         Some(self.write(
             lease,
@@ -94,6 +97,19 @@ impl Mind<'_> {
         ))
     }
 
+    /// We leave for good: then the target needs somebody else who acknowledges, and those who are well are worth a moment.
+    fn wait_for_others(&self, lease: &Lease, facts: &ServerFacts, target: Seat) -> Option<Step> {
+        let patience = self.view.orders.stop?.after(self.policy.leave_after);
+        let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
+        let behind = seats.filter(|seat| {
+            let connected = facts.acking.get(&seat.member) == Some(&Acking::Connected);
+            let record = self.record_of(*seat).filter(|record| !record.leaving && record.ailment.is_none());
+            *seat != target && connected && record.is_some_and(|record| !self.holds(lease, record, &facts.executed))
+        });
+        let first = behind.map(|seat| seat.member).next()?;
+        (patience > self.now).then_some(Step::Wait(Why::TargetBehind { to: first }, Some(patience)))
+    }
+
     /// The target's config: we are its replica, and so is who has everything. All of them have it, so any number of acks is true.
     fn config_under(&self, lease: &Lease, facts: &ServerFacts, target: Seat) -> Option<Config> {
         let ours = self.view.seat()?;
@@ -102,7 +118,10 @@ impl Mind<'_> {
             *seat != target && self.record_of(*seat).is_some_and(|record| self.holds(lease, record, &facts.executed))
         });
         let mut in_sync: BTreeMap<MemberId, DataId> = others.map(|seat| (seat.member, seat.data)).collect();
-        in_sync.insert(ours.member, ours.data);
+        // Who leaves cannot acknowledge, unless nobody else can.
+        if self.view.orders.stop.is_none() || in_sync.is_empty() {
+            in_sync.insert(ours.member, ours.data);
+        }
         let acks = self.policy.acks_with(in_sync.len());
         Some(Config { primary: target, in_sync, acks })
     }

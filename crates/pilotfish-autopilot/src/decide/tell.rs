@@ -11,7 +11,7 @@ use crate::view::{
 use crate::why::Why;
 
 /// Time between two reports of a position while others wait for it.
-const URGENT_EVERY: Duration = Duration::from_millis(50);
+const URGENT_EVERY: Duration = Duration::from_millis(15);
 
 impl Mind<'_> {
     pub(super) fn tell(&self) -> Step {

@@ -256,8 +256,8 @@ impl Operator {
             return false;
         }
         let released = matches!(self.told.why, Some(Why::StoppedAsAsked));
-        let unreachable = self.view.catalog != Catalog::Answers
-            && clock::now().since(since) > self.policy.request_limit * 4;
+        let unreachable =
+            self.view.catalog != Catalog::Answers && clock::now().since(since) > self.policy.request_limit * 4;
         released || unreachable
     }
 

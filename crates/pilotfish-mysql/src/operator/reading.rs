@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pilotfish_autopilot::{
-    Catalog, LeaseFact, LeaseState, MemberId, Orders, PendingWrite, Switchover, Time,
-};
+use pilotfish_autopilot::{Catalog, LeaseFact, LeaseState, MemberId, Orders, PendingWrite, Switchover, Time};
 use pilotfish_consul::Cursor;
 
 use super::fact::Fact;

@@ -33,7 +33,13 @@ pub(super) struct Registrar {
 }
 
 impl Registrar {
-    pub(super) fn start(client: Client, settings: &Settings, me: MemberId, version: String, policy: &Policy) -> Registrar {
+    pub(super) fn start(
+        client: Client,
+        settings: &Settings,
+        me: MemberId,
+        version: String,
+        policy: &Policy,
+    ) -> Registrar {
         let initial = Wanted { role: None, health: Err("the server was not looked at yet".into()), term: 0 };
         let (wanted, changes) = watch::channel(initial);
         let (end, ending) = oneshot::channel();

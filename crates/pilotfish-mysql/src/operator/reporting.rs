@@ -170,7 +170,9 @@ impl Operator {
         let free_bytes = self.server.free_bytes();
         let facts: &ServerFacts = match &self.view.server {
             ServerState::Running(facts) => facts,
-            ServerState::Starting { .. } => return ServerReport { state: "starting".into(), free_bytes, ..Default::default() },
+            ServerState::Starting { .. } => {
+                return ServerReport { state: "starting".into(), free_bytes, ..Default::default() };
+            }
             ServerState::Stopped | ServerState::Unknown => {
                 return ServerReport { state: "stopped".into(), free_bytes, ..Default::default() };
             }
@@ -185,7 +187,12 @@ impl Operator {
             lag: seen.and_then(|seen| seen.lag).map(|lag| lag.as_secs_f64()),
             replication_error: seen.and_then(|seen| seen.replication_error.clone()),
             acks: facts.acks,
-            acking: facts.acking.iter().filter(|(_, it)| **it == Acking::Connected).map(|(member, _)| member.0).collect(),
+            acking: facts
+                .acking
+                .iter()
+                .filter(|(_, it)| **it == Acking::Connected)
+                .map(|(member, _)| member.0)
+                .collect(),
             free_bytes,
         }
     }

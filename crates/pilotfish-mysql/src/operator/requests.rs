@@ -108,7 +108,8 @@ impl Operator {
 
     fn loss(&self, member: Option<&str>) -> Result<LossReport, Error> {
         let member = self.member_or_me(member)?;
-        let unknown = || Error::Unfit(format!("there is no lease, or {} has not said what it has", self.name_of(member)));
+        let unknown =
+            || Error::Unfit(format!("there is no lease, or {} has not said what it has", self.name_of(member)));
         let loss = loss(&self.view, member).ok_or_else(unknown)?;
         Ok(LossReport {
             candidate: member.0,

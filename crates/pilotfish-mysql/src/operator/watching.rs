@@ -40,6 +40,8 @@ pub(super) struct Watching {
     unwritten: Option<Time>,
     look_at: Time,
     looking: bool,
+    /// Why the last look failed, if that was told.
+    look_error: Option<String>,
     /// Since when in-sync members have no acking connection.
     missing: BTreeMap<MemberId, Time>,
     ask_at: Time,
@@ -85,7 +87,13 @@ impl Watching {
 
     /// A new run of the server: what was known of the last does not count.
     pub(super) fn forget(&mut self) {
-        *self = Watching { hot_until: self.hot_until, woken: self.woken, ask_at: self.ask_at, asking: self.asking, ..Watching::default() };
+        *self = Watching {
+            hot_until: self.hot_until,
+            woken: self.woken,
+            ask_at: self.ask_at,
+            asking: self.asking,
+            ..Watching::default()
+        };
     }
 
     fn next(&self) -> impl Iterator<Item = Time> {
@@ -205,7 +213,8 @@ impl Operator {
     pub(super) fn look(&mut self, now: Time) {
         let Some(run) = &self.run else { return };
         self.watching.looking = true;
-        let every = if self.watching.is_hot(now) || self.view.facts().is_none() { HOT_EVERY } else { self.policy.probe_every };
+        let every =
+            if self.watching.is_hot(now) || self.view.facts().is_none() { HOT_EVERY } else { self.policy.probe_every };
         self.watching.look_at = now.after(every);
         let (database, facts, run) = (self.database.clone(), self.facts.clone(), run.number);
         tokio::spawn(async move {
@@ -222,9 +231,7 @@ impl Operator {
         let seen = match seen {
             Ok(seen) => seen,
             Err(error) => {
-                if self.view.facts().is_some() {
-                    (self.log)(Level::Debug, &format!("look: {error}"));
-                }
+                self.look_failed(&error);
                 return;
             }
         };
@@ -245,6 +252,16 @@ impl Operator {
             None => {}
         }
         self.ask_source();
+    }
+
+    /// A server that starts cannot be reached for a while; anything else that keeps us from looking is told once.
+    fn look_failed(&mut self, error: &Error) {
+        let text = error.to_string();
+        let starts = matches!(error, Error::Unreachable { .. }) && self.view.facts().is_none();
+        if !starts && self.watching.look_error.as_ref() != Some(&text) {
+            (self.log)(Level::Warn, &text);
+            self.watching.look_error = Some(text);
+        }
     }
 
     fn take_seen(&mut self, seen: &Seen) {
@@ -293,7 +310,7 @@ impl Operator {
         }
         let (Some(facts), Some(identity)) = (self.view.facts(), self.view.identity()) else { return };
         let Some(contact) = self.reading.contacts.get(&holder) else { return };
-        let attached = matches!(facts.receiver, Receiver::Running { connected: true, .. });
+        let attached = matches!(facts.receiver, Receiver::Running { to, connected: true, .. } if to == holder);
         if self.watching.asked == Some(asked) && self.watching.ask_at > now {
             return;
         }
@@ -301,7 +318,8 @@ impl Operator {
         let source = Source { member: holder, host: contact.address.clone(), port: contact.port };
         self.watching.asking = true;
         self.watching.asked = Some(asked);
-        self.watching.ask_at = now.after(if self.watching.is_hot(now) && !attached { HOT_EVERY * 2 } else { ASK_EVERY });
+        self.watching.ask_at =
+            now.after(if self.watching.is_hot(now) && !attached { HOT_EVERY * 2 } else { ASK_EVERY });
         let (facts, flavour, limit) = (self.facts.clone(), self.view.flavour, self.policy.request_limit * 2);
         let (user, password) =
             (self.credentials.replication_user.clone(), self.credentials.replication_password.clone());

@@ -54,6 +54,7 @@ impl Operator {
             (self.log)(Level::Info, "somebody else changed the lease first");
             return;
         };
+        self.view.lease_tried = None;
         if value.holder == self.view.me {
             let former = self.view.holding.take().filter(|held| held.lease.epoch.term == value.epoch.term);
             let since = former.map_or(now, |held| held.since);

@@ -107,7 +107,8 @@ impl Server {
         let file = File::open(script).map_err(|source| failed("open", script, source))?;
         let name = script.display().to_string();
         let input = Some(Arc::new(file.into()));
-        let database: Vec<String> = self.shared.credentials.database.iter().map(|name| format!("--database={name}")).collect();
+        let database: Vec<String> =
+            self.shared.credentials.database.iter().map(|name| format!("--database={name}")).collect();
         let (exit, output) = match kind(script) {
             Some(Kind::Sql) => {
                 let client = Command { input, ..self.client(&database)? };

@@ -25,7 +25,9 @@ impl Installation {
         let program = if settings.program.is_empty() {
             let found = ["mariadbd", "mysqld"].iter().find_map(|name| on_path(name));
             let found = found.ok_or_else(|| {
-                Error::Unfit("neither mariadbd nor mysqld is on PATH; install mariadb-server, or set mysql.program".into())
+                Error::Unfit(
+                    "neither mariadbd nor mysqld is on PATH; install mariadb-server, or set mysql.program".into(),
+                )
             })?;
             vec![found.display().to_string()]
         } else {
@@ -109,7 +111,8 @@ impl Installation {
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+    let path = std::env::var_os("PATH")
+        .unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
     let found = std::env::split_paths(&path).chain(["/usr/sbin".into()]).map(|directory| directory.join(name));
     found.into_iter().find(|file| file.is_file())
 }

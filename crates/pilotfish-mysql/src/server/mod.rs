@@ -179,11 +179,8 @@ impl Server {
         all.push("--skip-networking".into());
         all.push(format!("--log-error={}", log.display()));
         let mut started = self.launch(data, &all, Stdio::Null).await?;
-        let target = Target {
-            at: Place::Socket(self.shared.settings.socket()),
-            user: user.into(),
-            password: password.clone(),
-        };
+        let target =
+            Target { at: Place::Socket(self.shared.settings.socket()), user: user.into(), password: password.clone() };
         loop {
             if let Ok(exit) = started.gone.try_recv() {
                 let text = std::fs::read(&log).unwrap_or_default();

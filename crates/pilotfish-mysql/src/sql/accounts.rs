@@ -126,9 +126,34 @@ pub(super) async fn prepare(
     let mut statements = vec![LOCAL.to_owned()];
     statements.extend(members.iter().filter(|member| !known.contains_key(member)).flat_map(|it| create(access, *it)));
     if statements.len() > 1 {
+        let locked = unlock_accounts(connection, flavour).await?;
         let made = connection.run_all(DOING, &statements).await;
-        connection.run(DOING, REPLICATED).await?;
+        lock_accounts(connection, locked).await?;
         made?;
+    }
+    Ok(())
+}
+
+/// MySQL lets nobody change accounts while it is `super_read_only`, not even local ones: it is merely `read_only` for that long. Says whether it
+/// must be locked again.
+async fn unlock_accounts(connection: &mut Connection, flavour: Flavour) -> Result<bool, Error> {
+    const DOING: &str = "making accounts changeable";
+    if flavour == Flavour::MariaDb {
+        return Ok(false);
+    }
+    let rows = connection.rows(DOING, "SELECT @@global.super_read_only AS locked").await?;
+    let locked = rows.first().is_some_and(|row| row.is_on("locked"));
+    if locked {
+        connection.run(DOING, "SET GLOBAL super_read_only = 0").await?;
+    }
+    Ok(locked)
+}
+
+async fn lock_accounts(connection: &mut Connection, locked: bool) -> Result<(), Error> {
+    const DOING: &str = "making accounts unchangeable";
+    connection.run(DOING, REPLICATED).await?;
+    if locked {
+        connection.run(DOING, "SET GLOBAL super_read_only = 1").await?;
     }
     Ok(())
 }
@@ -141,9 +166,10 @@ pub(super) async fn set_gate(
     admit: &BTreeSet<MemberId>,
 ) -> Result<(), Error> {
     const DOING: &str = "setting who may acknowledge";
+    let locked = unlock_accounts(connection, flavour).await?;
     connection.run(DOING, LOCAL).await?;
     let set = lock_and_unlock(connection, flavour, access, admit).await;
-    connection.run(DOING, REPLICATED).await?;
+    lock_accounts(connection, locked).await?;
     set?;
     let statement = processes(flavour);
     loop {
@@ -285,8 +311,7 @@ pub(crate) async fn provision(
     root_password: &Secret,
 ) -> Result<(), Error> {
     const DOING: &str = "making the accounts of a new cluster";
-    let target =
-        Target { at: Place::Socket(socket.to_owned()), user: "root".into(), password: Secret::default() };
+    let target = Target { at: Place::Socket(socket.to_owned()), user: "root".into(), password: Secret::default() };
     let mut connection = Connection::open(&target, super::CONNECT_LIMIT).await?;
     let operator = derived(&credentials.replication_password, "pilotfish operator");
     let replication = format!("{}@'%'", quote(&credentials.replication_user));

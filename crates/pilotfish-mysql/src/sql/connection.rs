@@ -73,7 +73,7 @@ impl Connection {
             password => options.password(password),
         };
         let options = match &target.at {
-            Place::Socket(path) => options.socket(path).ssl_mode(MySqlSslMode::Disabled),
+            Place::Socket(path) => options.socket(path).ssl_mode(MySqlSslMode::Preferred),
             Place::Tcp(host, port) => options.host(host).port(*port).ssl_mode(MySqlSslMode::Preferred),
         };
         let open = async {

@@ -48,8 +48,7 @@ fn entries(text: &str) -> Result<Vec<Entry>, Error> {
 }
 
 fn parse(text: &str) -> Result<GtidSet, Error> {
-    GtidSet::parse(Flavour::MariaDb, text)
-        .map_err(|error| Error::Answer { doing: DOING, text: error.to_string() })
+    GtidSet::parse(Flavour::MariaDb, text).map_err(|error| Error::Answer { doing: DOING, text: error.to_string() })
 }
 
 /// What was executed, by the row and `gtid_binlog_state`.
@@ -96,6 +95,11 @@ pub(crate) fn first_number(term: Term, executed: &GtidSet) -> u64 {
     (term.0 << TERM_SHIFT).max(last(executed) + 1)
 }
 
+/// Whether a position of MariaDB's has reached this number.
+pub(crate) fn reaches(position: &str, number: u64) -> Result<bool, Error> {
+    Ok(entries(position)?.iter().any(|entry| entry.number >= number))
+}
+
 fn union(a: GtidSet, b: &GtidSet) -> GtidSet {
     a.union(b).unwrap_or(a)
 }
@@ -132,7 +136,11 @@ mod tests {
     #[test]
     fn a_stray_write_is_another_servers() {
         let second = row(2, T2, "0-1:1-15");
-        check(Some(second), &format!("0-2-{},0-3-{}", T2 + 5, T2 + 6), &format!("0-1:1-15,0-2:{T2}-{},0-3:{}", T2 + 5, T2 + 6));
+        check(
+            Some(second),
+            &format!("0-2-{},0-3-{}", T2 + 5, T2 + 6),
+            &format!("0-1:1-15,0-2:{T2}-{},0-3:{}", T2 + 5, T2 + 6),
+        );
     }
 
     #[test]

@@ -120,7 +120,8 @@ async fn received(
     let position = status.text("Gtid_IO_Pos").unwrap_or_default();
     let known = history::received(row, executed, position)?;
     let idle = status.text("Slave_IO_Running") == Some("No") && status.text("Slave_SQL_Running") == Some("No");
-    if shared.run().attached.is_some() || !idle {
+    let (attached, attaching) = (shared.run().attached.is_some(), shared.run().attaching);
+    if attached || attaching || !idle {
         return Ok(known);
     }
     let held = shared.run().relay_log.clone();
@@ -181,13 +182,32 @@ pub(super) async fn attach(
     source: &Source,
     mode: Mode,
 ) -> Result<(), Error> {
-    const DOING: &str = "following another member";
     let access = &shared.access;
     let user = match mode {
         Mode::Acking => access.acking_account(access.me),
         Mode::Plain => access.replication_user.clone(),
     };
     let acking = u8::from(mode == Mode::Acking);
+    shared.run().attaching = true;
+    let attached = follow(connection, shared, source, &user, acking).await;
+    shared.run().attaching = false;
+    attached?;
+    {
+        let mut run = shared.run();
+        run.attached = Some((source.member, mode));
+        run.relay_log = None;
+    }
+    wait_for_connection(connection).await
+}
+
+async fn follow(
+    connection: &mut Connection,
+    shared: &Shared,
+    source: &Source,
+    user: &str,
+    acking: u8,
+) -> Result<(), Error> {
+    const DOING: &str = "following another member";
     connection.run(DOING, "STOP SLAVE").await?;
     shared.run().attached = None;
     let statements = [
@@ -199,17 +219,16 @@ pub(super) async fn attach(
              MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1",
             quote(&source.host),
             source.port,
-            quote(&user),
-            quote(access.replication_password.expose()),
+            quote(user),
+            quote(shared.access.replication_password.expose()),
         ),
         "START SLAVE".to_owned(),
     ];
-    connection.run_all(DOING, &statements).await?;
-    {
-        let mut run = shared.run();
-        run.attached = Some((source.member, mode));
-        run.relay_log = None;
-    }
+    connection.run_all(DOING, &statements).await
+}
+
+async fn wait_for_connection(connection: &mut Connection) -> Result<(), Error> {
+    const DOING: &str = "following another member";
     let end = Instant::now() + CONNECT_PATIENCE;
     while Instant::now() < end {
         let status = connection.rows(DOING, "SHOW SLAVE STATUS").await?;
@@ -240,7 +259,8 @@ pub(super) fn set_acks(acks: u8) -> Vec<String> {
     ]
 }
 
-/// Takes writes. The first transaction of the term says so, and it waits for its acknowledgement like any other.
+/// Takes writes. The first transaction of the term says so; it waits for its acknowledgement like any other, and nothing waits for it: a replica
+/// that is to acknowledge may have to be let in first.
 pub(super) async fn open(connection: &mut Connection, shared: &Shared, term: Term) -> Result<(), Error> {
     const DOING: &str = "opening for writes";
     connection.run(DOING, "STOP SLAVE").await?;
@@ -249,15 +269,33 @@ pub(super) async fn open(connection: &mut Connection, shared: &Shared, term: Ter
     shared.run().attached = None;
     let (row, executed) = history(connection).await?;
     if row.is_none_or(|row| row.term < term.0) {
-        let first = history::first_number(term, &executed);
-        let before = quote(&executed.to_string());
-        connection.run(DOING, &format!("SET SESSION gtid_domain_id = 0, SESSION gtid_seq_no = {first}")).await?;
-        let row = format!(
-            "REPLACE INTO pilotfish.term (id, term, server_id, start_seq, before_set) \
-             VALUES (1, {}, @@server_id, {first}, {before})",
-            term.0
-        );
-        connection.run(DOING, &row).await?;
+        begin_term(connection, shared, term, &executed).await?;
     }
     connection.run(DOING, "SET GLOBAL read_only = 0").await
+}
+
+/// Writes the first transaction of a term; it is over when that is in the binary log.
+async fn begin_term(connection: &mut Connection, shared: &Shared, term: Term, executed: &GtidSet) -> Result<(), Error> {
+    const DOING: &str = "beginning a term";
+    let first = history::first_number(term, executed);
+    let before = quote(&executed.to_string());
+    let mut writer = Connection::open(&shared.access.target(), super::CONNECT_LIMIT).await?;
+    writer.run(DOING, &format!("SET SESSION gtid_domain_id = 0, SESSION gtid_seq_no = {first}")).await?;
+    let row = format!(
+        "REPLACE INTO pilotfish.term (id, term, server_id, start_seq, before_set) \
+         VALUES (1, {}, @@server_id, {first}, {before})",
+        term.0
+    );
+    let mut written = tokio::spawn(async move { writer.run(DOING, &row).await });
+    loop {
+        if written.is_finished() {
+            return (&mut written).await.unwrap_or(Err(Error::Ending));
+        }
+        let state = connection.rows(DOING, "SELECT @@global.gtid_binlog_pos AS position").await?;
+        let position = state.first().and_then(|row| row.text("position")).unwrap_or_default();
+        if history::reaches(position, first)? {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
 }

@@ -126,6 +126,8 @@ pub(crate) struct Shared {
 pub(crate) struct RunState {
     /// Whom it was told to follow.
     pub(crate) attached: Option<(MemberId, Mode)>,
+    /// It is being told to follow another: its relay log comes and goes.
+    pub(crate) attaching: bool,
     /// MariaDB: what its relay log held when it was started, once that was looked at.
     pub(crate) relay_log: Option<GtidSet>,
 }

@@ -34,7 +34,7 @@ pub(super) async fn look(connection: &mut Connection, shared: &Shared) -> Result
     const DOING: &str = "looking at the server";
     let connections = accounts::connections(connection, Flavour::MySql, &shared.access).await?;
     let gate = accounts::gate(connection, Flavour::MySql, &shared.access).await?;
-    let variables = "SELECT @@global.super_read_only AS read_only, @@global.rpl_semi_sync_source_enabled AS semi_sync, \
+    let variables = "SELECT @@global.read_only AS read_only, @@global.rpl_semi_sync_source_enabled AS semi_sync, \
                      @@global.rpl_semi_sync_source_wait_for_replica_count AS acks";
     let variables = connection.rows(DOING, variables).await?;
     let variables = variables.first().ok_or(Error::Answer { doing: DOING, text: "no variables".into() })?;
@@ -119,8 +119,7 @@ pub(super) async fn drain(connection: &mut Connection, limit: Duration) -> Resul
     if retrieved.is_empty() {
         return Ok(());
     }
-    let wait =
-        format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, {}) AS missed", quote(retrieved), limit.as_secs_f64());
+    let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, {}) AS missed", quote(retrieved), limit.as_secs_f64());
     let missed = connection.rows(DOING, &wait).await?;
     match missed.first().and_then(|row| row.text("missed")) {
         Some("0") => Ok(()),
@@ -145,7 +144,8 @@ pub(super) async fn attach(
     connection.run(DOING, "STOP REPLICA").await?;
     shared.run().attached = None;
     let statements = [
-        "SET GLOBAL rpl_semi_sync_source_enabled = 0".to_owned(),
+        "SET GLOBAL super_read_only = 1".to_owned(),
+        "SET GLOBAL rpl_semi_sync_source_enabled = 0".into(),
         format!("SET GLOBAL rpl_semi_sync_replica_enabled = {acking}"),
         "RESET REPLICA".to_owned(),
         format!(

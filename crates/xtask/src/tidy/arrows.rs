@@ -31,13 +31,7 @@ const CRATES: [(&str, Tier, &[&str]); 13] = [
     (
         "pilotfish-mysql",
         Tier::Effect,
-        &[
-            "pilotfish-autopilot",
-            "pilotfish-template",
-            "pilotfish-process",
-            "pilotfish-consul",
-            "pilotfish-snapshots",
-        ],
+        &["pilotfish-autopilot", "pilotfish-template", "pilotfish-process", "pilotfish-consul", "pilotfish-snapshots"],
     ),
     ("pilotfish", Tier::Binary, EVERY_SHIPPED_CRATE),
     ("pilotfish-testing", Tier::Dev, EVERY_SHIPPED_CRATE),
