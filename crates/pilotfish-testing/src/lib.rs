@@ -14,6 +14,7 @@ mod consul;
 mod faulty;
 mod http;
 mod load;
+pub mod mysql;
 mod nginx;
 mod ports;
 mod proxy;
