@@ -237,8 +237,9 @@ fn alone<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Launcher) -> F) {
     const ALONE: &str = "PILOTFISH_TEST_ALONE";
     if std::env::var_os(ALONE).is_none() {
         let program = std::env::current_exe().expect("our own program");
-        let mut command = pilotfish_testing::mortal(program);
-        // With one thread the test is run by the main one, before there is any other.
+        // Every thread must block SIGCHLD, or the kernel throws it away; the test's own is not the first one.
+        let mut command = pilotfish_testing::mortal("env");
+        command.arg("--block-signal=CHLD").arg(program);
         command.args(["--exact", name, "--test-threads=1", "--nocapture"]).env(ALONE, "1");
         let status = pilotfish_testing::spawn(command).and_then(|mut child| child.wait());
         assert!(status.expect("a process").success(), "see above");
