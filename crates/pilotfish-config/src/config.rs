@@ -7,6 +7,7 @@ use pilotfish_supervisor::Spec;
 use crate::catalog::CatalogSettings;
 use crate::error::Problem;
 use crate::interfaces::Interface;
+use crate::mysql::Mysql;
 
 /// What the config depends on besides its text; plain data that the binary collects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Surroundings {
     pub hostname: String,
     /// The main application, when the command line names it; its arguments are templates, too.
     pub command: Option<Vec<String>>,
+    /// The path of this program, with which it starts its own helpers.
+    pub program: String,
 }
 
 /// How a file that the config names is read: its text, or why it cannot be read, in words for an error message.
@@ -46,6 +49,8 @@ pub struct Config {
     pub control: Control,
     /// The metrics endpoint, if it is wanted.
     pub telemetry: Option<Telemetry>,
+    /// The member of a database cluster, if there is one; the job [`MYSQL_JOB`](crate::MYSQL_JOB) runs it.
+    pub mysql: Option<Mysql>,
     /// Variables for every process: `CONTAINERPILOT_<NAME>_IP` of each advertised job.
     pub environment: Vec<(String, String)>,
 }

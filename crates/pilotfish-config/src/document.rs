@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use pilotfish_supervisor::{HangupMeaning, SignalMeanings, Spec, User1Meaning};
+use pilotfish_supervisor::{HangupMeaning, SignalMeanings, Spec, Start, User1Meaning};
 
 use crate::config::{Config, ReadFile, Surroundings};
 use crate::json5::Value;
+use crate::mysql::MYSQL_JOB;
 use crate::reader::{Field, Object, Place, Reader};
 use crate::render::render;
 use crate::service::{Context, Draft, address_variable};
 use crate::v2::{main_job, program_name};
 use crate::vocabulary::Vocabulary;
-use crate::{catalog, check, settings, stop_window, telemetry, templates, v2, v3, when};
+use crate::{catalog, check, mysql, settings, stop_window, telemetry, templates, v2, v3, when};
 
 /// Reads a document; what is wrong with it is left in the reader, and the config is good only if nothing is.
 pub(crate) fn read(
@@ -45,16 +46,31 @@ pub(crate) fn read(
     let (telemetry, telemetry_job) = telemetry.unzip();
     let environment = environment(translation.jobs.iter().chain(&telemetry_job));
     let command = command(reader, &document, surroundings, &environment);
+    let (server, command) = mysql::command_for(&document, command);
     let templates = translation.add_commands(templates);
+    let timing = mysql::Timing {
+        start: Start::On(translation.condition()),
+        after: None,
+        stopping_timeout: (vocabulary == Vocabulary::V3).then_some(window),
+    };
+    let member = mysql::read(reader, &context, &document, server, stop_timeout, timing);
+    let member_name = member.as_ref().map(|_| MYSQL_JOB);
     match vocabulary {
-        Vocabulary::V2 => translation.finish(reader, &document, command),
+        Vocabulary::V2 => translation.finish(reader, &document, command, member_name),
         Vocabulary::V3 => {
             let main = command.map(|argv| v3_main(&translation.jobs, argv, window, &document.place));
             translation.jobs.extend(main);
             let main = translation.jobs.iter().find(|draft| draft.job.main).map(|draft| draft.job.name.clone());
-            translation.hold_changes_back(main.as_deref());
-            stop_window::limit_hooks(&mut translation.jobs, window);
+            translation.hold_changes_back(main.as_deref().or(member_name));
         }
+    }
+    let mysql = member.map(|(mysql, timing)| {
+        let program = &surroundings.program;
+        mysql::add(&mut translation.jobs, &document, &mysql, catalog.as_ref(), program, timing);
+        mysql
+    });
+    if vocabulary == Vocabulary::V3 {
+        stop_window::limit_hooks(&mut translation.jobs, window);
     }
     translation.jobs.extend(telemetry_job);
     check::all(reader, &translation.jobs, &translation.watches, &templates, telemetry.as_ref());
@@ -67,7 +83,7 @@ pub(crate) fn read(
         reload_timeout,
         signals,
     };
-    Some(Config { spec, catalog, logging, control, telemetry, environment })
+    Some(Config { spec, catalog, logging, control, telemetry, mysql, environment })
 }
 
 fn environment<'d>(jobs: impl Iterator<Item = &'d Draft>) -> Vec<(String, String)> {

@@ -78,6 +78,7 @@ section! {
     "jobs" Shape::List(&JOB), "What runs, is checked and advertised.";
     "watches" Shape::List(&WATCH), "What is watched in the catalog.";
     "templates" Shape::List(&TEMPLATE), "Files that are rendered from what the catalog says, before anything is started and on every change.";
+    "mysql" Shape::Object(&MYSQL), "A member of a MySQL or MariaDB cluster on autopilot.";
     "telemetry" Shape::Object(&TELEMETRY_V3), "The metrics endpoint.";
 }
 
@@ -98,6 +99,7 @@ section! {
     "tasks" Shape::List(&TASK), "Commands that run periodically.";
     "coprocesses" Shape::List(&COPROCESS), "Commands that run beside the application.";
     "templates" Shape::List(&TEMPLATE), "Files that are rendered from what the catalog says, before anything is started and on every change.";
+    "mysql" Shape::Object(&MYSQL), "A member of a MySQL or MariaDB cluster on autopilot.";
     "telemetry" Shape::Object(&TELEMETRY_V2), "The metrics endpoint.";
 }
 
@@ -284,6 +286,36 @@ section! {
     "command" Shape::Command, "Runs after each change, until it succeeds.";
     "timeout" Shape::Duration, "The command is killed and failed after this long (30 s).";
     "notify" Shape::Object(&NOTIFY), "What a change means for a job's running process.";
+}
+
+section! {
+    /// A member of a database cluster.
+    MYSQL = "mysql":
+    "service" Shape::Text, "The service's name in the catalog (SERVICE_NAME, else mysql); the primary is <service>-primary.";
+    "name" Shape::Text, "This member's name, for people (the host's).";
+    "id" Shape::Integer { min: 1, max: 4_294_967_295 }, "This member's number and its server's server_id; drawn at random and kept beside the data.";
+    "address" Shape::Text, "The host or address under which clients and other members reach it, in place of interfaces.";
+    "interfaces" Shape::Texts, "Where its address comes from; the first that matches.";
+    "bind" Shape::Text, "The address that the server and the operator listen on (all).";
+    "port" PORT, "The server's port (3306).";
+    "apiPort" PORT, "The port of the operator's HTTP API (3307).";
+    "directory" Shape::Text, "Everything that is kept (/var/lib/mysql).";
+    "runDirectory" Shape::Text, "Sockets and the rendered my.cnf (/run/mysqld).";
+    "program" Shape::Command, "The server's program; mariadbd or mysqld from PATH.";
+    "options" Shape::Texts, "More options for the server, after ours.";
+    "user" Shape::Text, "The user that the server runs as (mysql, if the supervisor is root).";
+    "template" Shape::Text, "A template for my.cnf in place of the built-in one.";
+    "scripts" Shape::Text, "Scripts that are run once, when the cluster is initialised (/docker-entrypoint-initdb.d).";
+    "keepAside" Shape::Integer { min: 0, max: 1000 }, "How many copies of the data that were set aside are kept (1).";
+    "durability" Shape::Word(&["quorum", "async"]), "Whether a client gets its OK only when replicas have its write (quorum), or at once.";
+    "acks" Shape::Integer { min: 0, max: 8 }, "How many replicas must have a write (1; MariaDB knows no other).";
+    "minInSync" Shape::Integer { min: 0, max: 8 }, "With fewer in-sync replicas than this, writes wait (1 in a cluster of three or more, otherwise 0).";
+    "mayLead" Shape::Boolean, "This member may become primary (true).";
+    "lease" Shape::Duration, "How long a primary's lease lasts (3 s; 1 s to 60 s).";
+    "hangLimit" Shape::Duration, "A primary that has not answered for this long is killed (a third of the lease).";
+    "switchoverLimit" Shape::Duration, "How long a switchover may take before everything is as before (10 s).";
+    "when" Shape::Object(&WHEN), "What starts it; without it the start of the supervisor.";
+    "stopTimeout" Shape::Limit, "How long it waits, when stopping, for jobs triggered by that (the document's stopTimeout); or unlimited.";
 }
 
 section! {

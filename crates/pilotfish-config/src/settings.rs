@@ -5,10 +5,13 @@ use std::time::Duration;
 use pilotfish_supervisor::{HangupMeaning, SignalMeanings, User1Meaning};
 
 use crate::config::{Control, Format, Level, LogOutput, Logging};
+use crate::duration;
 use crate::reader::{Object, Reader};
 
 /// Time between SIGTERM and SIGKILL when the document does not say (ContainerPilot's).
 pub(crate) const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a document with a database: a switchover and a clean end of the server fit into it.
+const MYSQL_STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a reload waits for changed jobs to become healthy when the document does not say.
 const DEFAULT_RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -56,14 +59,17 @@ pub(crate) fn signals(reader: &mut Reader, document: &Object<'_>) -> SignalMeani
     SignalMeanings { hangup, user1 }
 }
 
-/// Reads `stopTimeout`; zero kills at once.
+/// Reads `stopTimeout`; zero kills at once. A database needs more time to end than other jobs.
 pub(crate) fn stop_timeout(reader: &mut Reader, document: &Object<'_>) -> Duration {
-    let Some(nanos) = reader.signed_duration(document, "stopTimeout") else { return DEFAULT_STOP_TIMEOUT };
+    let default = if document.field("mysql").is_some() { MYSQL_STOP_TIMEOUT } else { DEFAULT_STOP_TIMEOUT };
+    let Some(nanos) = reader.signed_duration(document, "stopTimeout") else { return default };
     let place = document.place_of("stopTimeout");
     match u64::try_from(nanos) {
         Ok(0) => {
-            reader.warn(&place, "0 means the default, 5 s, as in ContainerPilot; -1 kills at once");
-            DEFAULT_STOP_TIMEOUT
+            let default_shown = duration::show(default);
+            let message = format!("0 means the default, {default_shown}, as in ContainerPilot; -1 kills at once");
+            reader.warn(&place, message);
+            default
         }
         Ok(nanos) => Duration::from_nanos(nanos),
         Err(_) if nanos == -1_000_000_000 => Duration::ZERO,

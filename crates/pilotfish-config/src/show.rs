@@ -10,12 +10,12 @@ use pilotfish_supervisor::{
 
 use crate::catalog::{CatalogSettings, Scheme};
 use crate::config::{Config, Format, Level, LogOutput, MetricKind, TELEMETRY_JOB, Telemetry};
-use crate::duration;
 use crate::print::Node;
 use crate::reader::UNLIMITED;
 use crate::secret::{MASK, is_secret_name, mask};
 use crate::templates::signal_name;
 use crate::when::{GLOBAL_EVENTS, JOB_EVENTS, SIGNALS, WATCH_EVENTS};
+use crate::{duration, mysql};
 
 type Members = Vec<(&'static str, Node)>;
 
@@ -23,7 +23,7 @@ type Members = Vec<(&'static str, Node)>;
 /// secret variables of `env` appear.
 pub fn show(config: &Config, env: &BTreeMap<String, String>) -> String {
     let mut document: Members = Vec::new();
-    document.extend(config.catalog.as_ref().map(|catalog| ("consul", catalog_node(catalog))));
+    document.extend(config.catalog.as_ref().map(|catalog| ("consul", catalog_node(catalog, true))));
     document.push(("logging", logging_node(config)));
     document.push(("control", Node::map([("socket", Node::text(&config.control.socket))])));
     let stop_timeout = config.spec.stop_timeout;
@@ -31,8 +31,14 @@ pub fn show(config: &Config, env: &BTreeMap<String, String>) -> String {
     document.push(("reloadTimeout", time(config.spec.reload_timeout)));
     document.push(("signals", signals_node(config)));
     let is_telemetry = |job: &&Job| config.telemetry.is_some() && job.name == TELEMETRY_JOB;
-    document
-        .push(("jobs", Node::List(config.spec.jobs.iter().filter(|job| !is_telemetry(job)).map(job_node).collect())));
+    let is_member = |job: &&Job| mysql::is_job(job, config.mysql.as_ref());
+    let jobs = config.spec.jobs.iter().filter(|job| !is_telemetry(job) && !is_member(job));
+    document.push(("jobs", Node::List(jobs.map(job_node).collect())));
+    if let Some(member) = &config.mysql {
+        let job = config.spec.jobs.iter().find(is_member);
+        let job = job.map(|job| (when_node(job), limit(job.stopping_timeout)));
+        document.push(("mysql", mysql::node(member, job)));
+    }
     document.push(("templates", Node::List(config.spec.templates.iter().map(template_node).collect())));
     document.push(("watches", Node::List(config.spec.watches.iter().map(watch_node).collect())));
     if let Some(telemetry) = &config.telemetry {
@@ -65,7 +71,8 @@ fn text_map(map: &[(String, String)]) -> Node {
     Node::map(map.iter().map(|(name, text)| (name.clone(), Node::text(value(name, text)))))
 }
 
-fn catalog_node(catalog: &CatalogSettings) -> Node {
+/// The catalog; its token, of which only the mask is shown, may be left out.
+pub(crate) fn catalog_node(catalog: &CatalogSettings, with_token: bool) -> Node {
     let addresses = catalog.addresses.iter().map(|address| {
         let scheme = match address.scheme {
             Scheme::Http => "http",
@@ -75,7 +82,8 @@ fn catalog_node(catalog: &CatalogSettings) -> Node {
         format!("{scheme}://{}", address.authority)
     });
     let mut node: Members = vec![("address", Node::texts(addresses))];
-    node.extend(catalog.token.as_ref().map(|token| ("token", Node::text(token.to_string()))));
+    let token = catalog.token.as_ref().filter(|_| with_token);
+    node.extend(token.map(|token| ("token", Node::text(token.to_string()))));
     node.extend(catalog.token_file.as_ref().map(|file| ("tokenFile", Node::text(file))));
     node.extend(catalog.datacenter.as_ref().map(|datacenter| ("datacenter", Node::text(datacenter))));
     let tls = &catalog.tls;

@@ -9,6 +9,7 @@
 //! | `backends` | a watch and a job `onChange.<name>` on each of its changes, kept until the main job started and is healthy |
 //! | `tasks`, `sensors` | periodic jobs, not before `preStart` succeeded |
 //! | `preStop` | a job on `stopping` of the main job, which waits for its end |
+//! | `mysql` | a job, started like the main job, and the main one if the command line names no other |
 //! | `postStop` | a job on `stopped` of the main job; its failure is the container's |
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use pilotfish_supervisor::{
     Watch, WatchOccurrence, WatchTarget,
 };
 
+use crate::mysql::MYSQL_JOB;
 use crate::reader::{Object, Place, Reader};
 use crate::service::{Context, Draft, check_name, is_job_name, job};
 use crate::templates::TemplateDraft;
@@ -45,6 +47,7 @@ pub(crate) fn translate(reader: &mut Reader, context: &Context<'_>, document: &O
     let services = reader.list(document, "services");
     let services: Vec<_> = services.iter().map(|object| service(reader, context, object)).collect();
     translation.names.extend(services.iter().map(|draft| draft.job.name.clone()));
+    translation.names.extend(document.field("mysql").map(|_| MYSQL_JOB.to_owned()));
     translation.pre_start(reader, document);
     for object in reader.list(document, "coprocesses") {
         translation.coprocess(reader, &object);
@@ -75,16 +78,23 @@ impl Translation {
         Translation { jobs, watches, ..Translation::default() }
     }
 
-    /// Adds the main application and the hooks that follow its end.
-    pub(crate) fn finish(&mut self, reader: &mut Reader, document: &Object<'_>, command: Option<Vec<String>>) {
+    /// Adds the main application and the hooks that follow its end; without one, `member` is the name of the job that takes its place.
+    pub(crate) fn finish(
+        &mut self,
+        reader: &mut Reader,
+        document: &Object<'_>,
+        command: Option<Vec<String>>,
+        member: Option<&str>,
+    ) {
         let main_name = command.as_deref().map(|argv| self.unique(program_name(argv)));
-        self.hold_changes_back(main_name.as_deref());
+        self.hold_changes_back(main_name.as_deref().or(member));
         let main = command.zip(main_name).map(|(argv, name)| {
             let draft = main_job(name, argv, self.condition(), &document.place);
             let name = draft.job.name.clone();
             self.jobs.insert(self.main_index, draft);
             name
         });
+        let main = main.or_else(|| member.map(str::to_owned));
         let pre_stop = reader.command(document, "preStop", "Could not parse `preStop`");
         let post_stop = reader.command(document, "postStop", "Could not parse `postStop`");
         let of_main = |event| main.clone().map(|main| Occurrence::Job(main, event));
@@ -118,7 +128,8 @@ impl Translation {
         templates
     }
 
-    fn condition(&self) -> Condition {
+    /// What starts the application.
+    pub(crate) fn condition(&self) -> Condition {
         self.gate.clone().map_or_else(when::at_startup, |gate| when::on(gate, Times::Once))
     }
 

@@ -47,7 +47,7 @@ fn one_error_is_one_line() {
         ),
         (
             "{etc: 1}",
-            "test.json5: line 1, column 2: etc: unknown key; a document takes consul, logging, stopTimeout, reloadTimeout, control, signals, jobs, watches, templates, telemetry",
+            "test.json5: line 1, column 2: etc: unknown key; a document takes consul, logging, stopTimeout, reloadTimeout, control, signals, jobs, watches, templates, mysql, telemetry",
         ),
         (
             "{\n jobs: [],\n services: []\n}",

@@ -10,6 +10,7 @@ mod errors;
 mod http_server;
 mod logging;
 mod metrics;
+mod mysql;
 mod probe;
 mod supervise;
 mod templates;
@@ -49,6 +50,7 @@ fn carry_out(invocation: Invocation) -> anyhow::Result<ExitCode> {
         }
         Invocation::Consul(arguments) => return Ok(consul_stand_in::run(&arguments)),
         Invocation::Catalog(command) => catalog_command::run(&command)?,
+        Invocation::Mysql(command) => return mysql::run(&command),
         Invocation::Completion(shell) => print(&String::from_utf8_lossy(&command_line::completion(shell))),
         Invocation::Man => print(&String::from_utf8_lossy(&command_line::man_page())),
         Invocation::Version { json: true } => {

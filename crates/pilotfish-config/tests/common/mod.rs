@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 
 use pilotfish_config::{Config, Errors, Interface, Loaded, MASK, Secret, Surroundings, load, show};
 
-/// Two networks, one variable.
+/// Two networks, two variables.
 pub(crate) fn surroundings() -> Surroundings {
     let interface =
         |name: &str, address: &str| Interface { name: name.into(), address: address.parse().expect("an address") };
     Surroundings {
-        env: BTreeMap::from([("CONSUL".to_string(), "consul.example".to_string())]),
+        env: [("CONSUL", "consul.example"), ("MYSQL_REPL_PASSWORD", "replicate")]
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .into(),
         interfaces: vec![interface("lo", "127.0.0.1"), interface("eth1", "10.0.1.5"), interface("eth0", "10.0.0.5")],
         hostname: "host".into(),
         command: None,
+        program: "/sbin/pilotfish".into(),
     }
 }
 
@@ -27,6 +30,8 @@ pub(crate) fn source(path: &str) -> Result<String, String> {
         "/etc/nginx/nginx.conf.ctmpl" => {
             Ok("{{ range service \"sales\" }}server {{ .Address }};\n{{ end }}".to_owned())
         }
+        "/run/secrets/password" => Ok("from a file\n".to_owned()),
+        "/run/secrets/empty" => Ok("\n".to_owned()),
         "/etc/broken.ctmpl" => Ok("first\n{{ range service \"sales\" }}".to_owned()),
         _ => Err(format!("cannot read {path}: No such file or directory")),
     }

@@ -3,10 +3,10 @@
 //! The tree costs more than everything else between exec and the application's start. What is understood here,
 //! `native` understands just so (a test holds both against each other); what is not is left to it.
 
-use super::{ConfigLocation, Invocation, Run};
+use super::{ConfigLocation, Invocation, MysqlCommand, Run};
 
 /// First words that are subcommands; any other is the command of an application.
-pub(super) const SUBCOMMANDS: [&str; 16] = [
+pub(super) const SUBCOMMANDS: [&str; 17] = [
     "run",
     "status",
     "events",
@@ -19,18 +19,23 @@ pub(super) const SUBCOMMANDS: [&str; 16] = [
     "probe",
     "template",
     "catalog",
+    "mysql",
     "completion",
     "man",
     "version",
     "help",
 ];
 
-/// Understands `pilotfish [run] [-c FILE] [--] [CMD ARG...]` and `--version`; `None` leaves all else to the full parser.
+/// Understands `pilotfish [run] [-c FILE] [--] [CMD ARG...]`, `mysql run` and `--version`; `None` leaves all else to the full parser.
 pub(super) fn parse(arguments: &[String]) -> Option<Invocation> {
     let mut rest = arguments;
     match rest.first().map(String::as_str) {
         Some("--version" | "-V") if rest.len() == 1 => return Some(Invocation::Version { json: false }),
         Some("run") => rest = &rest[1..],
+        // What the supervisor starts itself.
+        Some("mysql") if matches!(rest, [_, word] if word == "run") => {
+            return Some(Invocation::Mysql(MysqlCommand::Run { config: None }));
+        }
         Some(word) if SUBCOMMANDS.contains(&word) => return None,
         Some(_) | None => {}
     }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{consul_template::TemplateLine, probe::Target};
 
-use super::USAGE_EXIT_CODE;
+use super::{USAGE_EXIT_CODE, mysql::MysqlCommand};
 
 /// Everything the program can be asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,8 @@ pub(crate) enum Invocation {
     Consul(Vec<String>),
     /// Serve the embedded catalog.
     Catalog(CatalogCommand),
+    /// Be a member of a database cluster, or speak to one.
+    Mysql(MysqlCommand),
     /// Print the completion script of a shell.
     Completion(Shell),
     /// Print the manual page.

@@ -16,6 +16,7 @@ mod direct;
 mod documents;
 mod duration;
 mod invocation;
+mod mysql;
 mod native;
 
 use std::{ffi::OsString, path::Path};
@@ -25,6 +26,7 @@ pub(crate) use invocation::{
     Answer, CatalogCommand, ConfigCommand, ConfigLocation, Control, ControlRequest, ControlSocket, Invocation, Probe,
     Run, Shell,
 };
+pub(crate) use mysql::{Follow, MysqlCommand, MysqlOrder, MysqlRequest, OperatorSocket};
 
 /// Variables that say where the config is when no flag does, the first one that is set and not empty wins.
 const CONFIG_VARIABLES: [&str; 2] = ["CONTAINERPILOT", "PILOTFISH_CONFIG"];

@@ -13,6 +13,7 @@ use super::{
     consul_template::TemplateFlags,
     duration::parse_duration,
     invocation::{assignment, file_path},
+    mysql::{self, MysqlArgs},
 };
 
 /// How long a probe waits when `--timeout` does not say.
@@ -24,6 +25,8 @@ Examples:
   pilotfish -c /etc/app.json5                run what the config says
   pilotfish run -c /etc/app.json5 -- status  run an application called 'status'
   pilotfish status --json                    what a running supervisor does, for machines
+  pilotfish mysqld                           run a member of a MySQL or MariaDB cluster on autopilot
+  pilotfish mysql status                     the cluster as that member sees it
   pilotfish config check /etc/app.json5      find mistakes before they are deployed
   pilotfish probe http http://localhost:80/  exit code 0 if the answer is 2xx
 
@@ -124,6 +127,11 @@ Examples:
   pilotfish catalog --data /var/lib/pilotfish --dns 127.0.0.1:8600
   pilotfish catalog --listen 0.0.0.0:8500 --token-file /run/secrets/catalog")]
     Catalog(CatalogArgs),
+    /// Look at a MySQL or MariaDB cluster on autopilot, and give it orders.
+    ///
+    /// (The client of the same name is started with 'pilotfish run -- mysql'.)
+    #[command(subcommand)]
+    Mysql(MysqlArgs),
     /// Print the completion script of a shell.
     #[command(after_long_help = "\
 Examples:
@@ -310,6 +318,7 @@ pub(super) fn parse(
             datacenter: "dc1".to_owned(),
             pretty: false,
         }),
+        Command::Mysql(args) => Invocation::Mysql(mysql::command(args, config.or(configured))),
         Command::Completion { shell } => Invocation::Completion(shell),
         Command::Man => Invocation::Man,
         Command::Version { json } => Invocation::Version { json },

@@ -175,6 +175,47 @@ fn other_commands() {
 }
 
 #[test]
+fn database_commands() {
+    let seconds = std::time::Duration::from_secs;
+    let default = || OperatorSocket::OfConfig(None);
+    let ask = |socket, request, json| Invocation::Mysql(MysqlCommand::Ask { socket, request, json });
+    let order = |order, follow| ask(default(), MysqlRequest::Order { order, follow }, false);
+    let name = || Some("db-2".to_owned());
+    let usual = Follow::Until(seconds(60));
+    for (line, expected) in [
+        (&["mysql", "run"][..], Invocation::Mysql(MysqlCommand::Run { config: None })),
+        (&["-c", "/c", "mysql", "run"], Invocation::Mysql(MysqlCommand::Run { config: Some(file("/c")) })),
+        (&["mysql", "plan", "--json"], Invocation::Mysql(MysqlCommand::Plan { config: None, json: true })),
+        (&["mysql", "status"], ask(default(), MysqlRequest::Status, false)),
+        (&["mysql", "why", "-c", "/c"], ask(OperatorSocket::OfConfig(Some(file("/c"))), MysqlRequest::Why, false)),
+        (
+            &["mysql", "status", "--json", "--socket", "/s"],
+            ask(OperatorSocket::Path("/s".into()), MysqlRequest::Status, true),
+        ),
+        (&["mysql", "switchover"], order(MysqlOrder::Switchover(None), usual)),
+        (
+            &["mysql", "switchover", "--to", "db-2", "--timeout", "5s"],
+            order(MysqlOrder::Switchover(name()), Follow::Until(seconds(5))),
+        ),
+        (&["mysql", "switchover", "--no-wait"], order(MysqlOrder::Switchover(None), Follow::No)),
+        (&["mysql", "failover", "--force"], order(MysqlOrder::Force { member: None, yes: false }, usual)),
+        (
+            &["mysql", "failover", "--force", "--to", "db-2", "--yes"],
+            order(MysqlOrder::Force { member: name(), yes: true }, usual),
+        ),
+        (&["mysql", "adopt", "db-2"], order(MysqlOrder::Adopt(name()), usual)),
+        (&["mysql", "rebuild"], order(MysqlOrder::Rebuild(None), Follow::Until(seconds(3600)))),
+        (&["mysql", "pause"], order(MysqlOrder::Pause, Follow::No)),
+        (&["mysql", "resume"], order(MysqlOrder::Resume, Follow::No)),
+        (&["mysqld", "--port=1"], run(None, &["mysqld", "--port=1"])),
+        (&["run", "--", "mysql", "-uroot"], run(None, &["mysql", "-uroot"])),
+    ] {
+        let line: Vec<&str> = std::iter::once("pilotfish").chain(line.iter().copied()).collect();
+        assert_eq!(parsed(&line), Ok(expected), "{line:?}");
+    }
+}
+
+#[test]
 fn containerpilot_command_lines() {
     use ControlRequest::{Maintenance, Ping, PutEnv, PutMetric, Reload};
     let of_config = || ControlSocket::OfConfig(file("/c"));
@@ -277,6 +318,9 @@ fn usage_errors_exit_with_2_and_say_what_was_expected() {
         (&["pilotfish", "probe", "tcp", "x"], "HOST:PORT"),
         (&["pilotfish", "probe", "tcp", "x:1", "--timeout", "0"], "more than zero"),
         (&["pilotfish", "completion", "ksh"], "bash"),
+        (&["pilotfish", "mysql", "failover"], "--force"),
+        (&["pilotfish", "mysql", "switchover", "db-2"], "unexpected argument 'db-2'"),
+        (&["pilotfish", "mysql", "stauts"], "status"),
         (&["containerpilot"], "no config"),
         (&["containerpilot", "-template"], "no config"),
         (&["containerpilot", "-config"], "needs an argument"),
@@ -338,7 +382,8 @@ fn completion_and_manual_cover_every_subcommand() {
     }
     let page = String::from_utf8(man_page()).unwrap();
     assert!(page.contains(".TH pilotfish 1") || page.contains(".TH PILOTFISH 1"), "{page}");
-    for name in ["RUN", "STATUS", "MAINTENANCE", "CONFIG CHECK", "PROBE HTTP", "TEMPLATE", "COMPLETION"] {
+    for name in ["RUN", "STATUS", "MAINTENANCE", "CONFIG CHECK", "PROBE HTTP", "TEMPLATE", "MYSQL STATUS", "COMPLETION"]
+    {
         assert!(page.contains(&format!(".SH \"PILOTFISH {name}\"")), "{name}\n{page}");
     }
     assert!(page.contains("putmetric app_queue_length=12"));

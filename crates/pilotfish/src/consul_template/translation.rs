@@ -149,6 +149,7 @@ fn translate(settings: &Settings, line: &TemplateLine, env: &BTreeMap<String, St
         logging: logging(settings, env)?,
         control: Control { socket: String::new() },
         telemetry: None,
+        mysql: None,
         environment: Vec::new(),
     })
 }

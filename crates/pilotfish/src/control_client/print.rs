@@ -105,7 +105,23 @@ fn head(status: &Value) -> String {
     if let Some(reason) = status["stopping"].as_str() {
         let _ = writeln!(text, "stopping: {reason}");
     }
+    text.push_str(&database(&status["mysql"]));
     text
+}
+
+/// One line about a member of a database cluster; `pilotfish mysql status` has all of it.
+fn database(mysql: &Value) -> String {
+    if mysql.is_null() {
+        return String::new();
+    }
+    if let Some(error) = mysql["error"].as_str() {
+        return format!("mysql: {error}\n");
+    }
+    let health = if mysql["healthy"] == true { "healthy" } else { "not healthy" };
+    let copies = mysql["copies"].as_u64().map_or("no primary".into(), |copies| format!("a write is on {copies}"));
+    let why = &mysql["why"];
+    let (role, text, code) = (plain(&mysql["role"]), plain(&why["text"]), plain(&why["code"]));
+    format!("mysql: {role}, {health}, term {}, {copies}: {text} [{code}]\n", mysql["lease"]["term"])
 }
 
 fn rows(list: &Value, row: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
@@ -200,6 +216,18 @@ WATCH  MEMBERS        CONFIRMED  FAILING
 db     10.0.0.1:3306  1.5s       -
 ";
         assert_eq!(text.expect("valid"), expected);
+    }
+
+    #[test]
+    fn a_database_is_a_line() {
+        let report = serde_json::json!({
+            "role": "replica", "healthy": true, "copies": 2, "lease": { "term": 7 },
+            "why": { "code": "settled", "text": "nothing to do" },
+        });
+        assert_eq!(database(&report), "mysql: replica, healthy, term 7, a write is on 2: nothing to do [settled]\n");
+        let silent = serde_json::json!({ "error": "the operator does not answer" });
+        assert_eq!(database(&silent), "mysql: the operator does not answer\n");
+        assert_eq!(database(&Value::Null), "");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The body of an answer: all at once, or a piece at a time as things happen.
 
 use std::{
-    convert::Infallible,
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -18,6 +18,7 @@ pub(crate) struct Body(Content);
 enum Content {
     Full(Bytes),
     Stream(mpsc::Receiver<Bytes>),
+    Copy(mpsc::Receiver<io::Result<Bytes>>),
 }
 
 /// The writing end of a body that grows; the body ends when it is dropped.
@@ -44,6 +45,11 @@ impl Body {
         let (sender, receiver) = mpsc::channel(backlog.max(1));
         (Streamer(sender), Body(Content::Stream(receiver)))
     }
+
+    /// A body that may fail half-way: after an error the connection is cut, so that nobody takes what there is for the whole.
+    pub(crate) fn copy(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Body {
+        Body(Content::Copy(pieces))
+    }
 }
 
 impl Streamer {
@@ -66,16 +72,14 @@ impl Streamer {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut self.0 {
             Content::Full(content) if content.is_empty() => Poll::Ready(None),
             Content::Full(content) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(content))))),
             Content::Stream(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
+            Content::Copy(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
@@ -86,7 +90,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Content::Full(content) => SizeHint::with_exact(content.len() as u64),
-            Content::Stream(_) => SizeHint::default(),
+            Content::Stream(_) | Content::Copy(_) => SizeHint::default(),
         }
     }
 }

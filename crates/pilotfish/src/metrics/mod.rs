@@ -14,4 +14,4 @@ pub(crate) use name::MetricName;
 pub(crate) use registry::{Kind, Registry};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,7 @@
 //! Answers what is asked over HTTP.
 
+use std::path::PathBuf;
+
 use hyper::{Response, StatusCode};
 use pilotfish_config::is_secret_name;
 use pilotfish_supervisor::{Event, Supervisor};
@@ -7,6 +9,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{
+    database,
     inbox::Question,
     shell::Shell,
     status::{self, Surrounding},
@@ -44,9 +47,16 @@ impl Shell {
                 event = Some(Event::MaintenanceRequested(on));
                 json_response(&json!({ "updated": updated }))
             }
-            Question::Status => json_response(&self.status(core)),
+            Question::Status => {
+                database::add_to_status(self.status(core), self.operator_socket(), reply);
+                return None;
+            }
             Question::Events => self.listeners.add(),
-            Question::Metrics(accept) => self.metrics(accept.as_deref(), core),
+            Question::Metrics(accept) => {
+                let (content_type, text) = self.metrics(accept.as_deref(), core);
+                database::add_to_metrics(content_type, text, accept, self.operator_socket(), reply);
+                return None;
+            }
             Question::TelemetryStatus => json_response(&status::telemetry(&core.status(self.now()), core.spec())),
         };
         // Whoever hung up does not need it.
@@ -104,14 +114,18 @@ impl Shell {
         status::whole(&core.status(self.now()), &surrounding, &|text| self.log.masked(text))
     }
 
-    fn metrics(&mut self, accept: Option<&str>, core: &Supervisor) -> Response<Body> {
+    fn metrics(&mut self, accept: Option<&str>, core: &Supervisor) -> (&'static str, String) {
         let now = self.now();
         let orphans = self.processes.reaped_orphans();
-        let (content_type, text) = self.gauges.text(accept, &core.status(now), orphans, now);
-        response(StatusCode::OK, content_type, text)
+        self.gauges.text(accept, &core.status(now), orphans, now)
+    }
+
+    /// Where a database's operator answers, if there is to be one.
+    fn operator_socket(&self) -> Option<PathBuf> {
+        self.config.mysql.as_ref().map(|mysql| mysql.control_socket().into())
     }
 }
 
-fn json_response(value: &serde_json::Value) -> Response<Body> {
+pub(super) fn json_response(value: &serde_json::Value) -> Response<Body> {
     response(StatusCode::OK, "application/json", format!("{value}\n"))
 }

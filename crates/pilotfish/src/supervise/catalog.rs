@@ -269,7 +269,8 @@ fn addresses(settings: &CatalogSettings) -> Result<Vec<Address>, Error> {
     settings.addresses.iter().map(parse).collect()
 }
 
-fn client(settings: &CatalogSettings) -> Result<Client, Error> {
+/// A client with these settings.
+pub(super) fn client(settings: &CatalogSettings) -> Result<Client, Error> {
     Client::new(Config {
         addresses: addresses(settings)?,
         token: settings.token.as_ref().map(|token| Secret::new(token.reveal())),

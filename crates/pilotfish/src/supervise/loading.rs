@@ -1,14 +1,17 @@
 //! From where the config is to what it means here.
 
-use std::{collections::BTreeMap, ffi::OsString, fs, io::Read as _, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, fs, io::Read as _, path::Path, sync::OnceLock};
 
-use pilotfish_config::{Interface, Loaded, MAX_CONFIG_BYTES, Surroundings, decode, load, mask};
+use pilotfish_config::{Interface, Loaded, MAX_CONFIG_BYTES, Surroundings, decode, is_server, load, mask};
 
 use crate::{
     command_line::ConfigLocation,
     consul_template::{self, TemplateLine},
     errors::UsageError,
 };
+
+/// The link to the program of a process (proc_pid_exe(5)).
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Where the config and the main application come from; the same for every reload.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +43,8 @@ impl Origin {
             return consul_template::load(line, &variables(environment));
         }
         let (name, text) = match &self.config {
+            // A database needs no config to be one on autopilot: everything is in the environment.
+            None if is_server(&self.command) => ("command line".to_owned(), "{ mysql: {} }".to_owned()),
             None => ("command line".to_owned(), "{}".to_owned()),
             Some(location) => read(location)?,
         };
@@ -124,7 +129,15 @@ pub(crate) fn variables(environment: &Environment) -> BTreeMap<String, String> {
 pub(crate) fn surroundings(environment: &Environment, command: Option<Vec<String>>) -> Surroundings {
     let interfaces =
         pilotfish_process::interfaces().into_iter().map(|(name, address)| Interface { name, address }).collect();
-    Surroundings { env: variables(environment), interfaces, hostname: pilotfish_process::hostname(), command }
+    let hostname = pilotfish_process::hostname();
+    Surroundings { env: variables(environment), interfaces, hostname, command, program: own_program() }
+}
+
+/// The path of this program, as it was when it was first asked for: a reload must not find another, or none, when the file is replaced.
+fn own_program() -> String {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    let found = || fs::read_link(OWN_PROGRAM).ok().and_then(|path| path.into_os_string().into_string().ok());
+    PROGRAM.get_or_init(|| found().unwrap_or_else(|| OWN_PROGRAM.to_owned())).clone()
 }
 
 /// Loads a config that is only looked at.
@@ -132,8 +145,16 @@ pub(crate) fn surroundings(environment: &Environment, command: Option<Vec<String
 /// # Errors
 /// A [`UsageError`] with everything that is wrong with it.
 pub(crate) fn load_location(location: &ConfigLocation) -> anyhow::Result<Loaded> {
+    load_location_in(location, &environment())
+}
+
+/// The same in another environment.
+///
+/// # Errors
+/// As [`load_location`].
+pub(crate) fn load_location_in(location: &ConfigLocation, environment: &Environment) -> anyhow::Result<Loaded> {
     let (name, text) = read(location)?;
-    understood(&name, &text, &surroundings(&environment(), None))
+    understood(&name, &text, &surroundings(environment, None))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod asked;
 mod calendars;
 mod catalog;
 mod control;
+mod database;
 mod events;
 mod files;
 mod gauges;
@@ -53,7 +54,7 @@ use panics::caught;
 use shell::Shell;
 
 pub(crate) use inbox::{Message, Sender};
-pub(crate) use loading::{environment, load_location, read, surroundings};
+pub(crate) use loading::{environment, load_location, load_location_in, read, surroundings};
 pub(crate) use watching::{Found, Inquiry, follow};
 
 /// How long the end of the supervisor waits for the last output of jobs to be read, and again for the log to be written.
@@ -77,6 +78,17 @@ pub(crate) fn run(run: Run) -> anyhow::Result<ExitCode> {
     let inherited = environment();
     let loaded = origin.load(&inherited)?;
     start(origin, loaded, inherited)
+}
+
+/// A client of the catalog that a config means, for a process that speaks to it on its own.
+///
+/// # Errors
+/// When the settings cannot be used.
+pub(crate) fn catalog_client(
+    config: &pilotfish_config::Config,
+) -> Result<pilotfish_consul::Client, pilotfish_consul::Error> {
+    let no_catalog = || pilotfish_consul::Error::Config { text: "the config names no catalog".into() };
+    catalog::client(&own_catalog::meant(config).ok_or_else(no_catalog)?)
 }
 
 /// Renders templates by a command line of consul-template; runs until it is stopped, or everything is rendered if it says so.

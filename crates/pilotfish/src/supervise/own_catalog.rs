@@ -44,6 +44,7 @@ pub(super) fn meant(config: &Config) -> Option<CatalogSettings> {
 pub(super) fn is_needed(config: &Config) -> bool {
     let spec = &config.spec;
     let asks = !spec.watches.is_empty() || !spec.templates.is_empty();
+    let asks = asks || config.mysql.is_some();
     config.catalog.is_none() && (asks || spec.jobs.iter().any(|job| job.service.is_some()))
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use hyper::Response;
-use pilotfish_config::{Config, Level, Loaded};
+use pilotfish_config::{Config, Level, Loaded, MYSQL_VARIABLE};
 use pilotfish_process::{Command, Happening, Processes, Spawned, Stdio};
 use pilotfish_supervisor::{
     Check, Effect, Event, Followed, Label, Notice, Output, Process, RenderId, RunId, RunKind, Supervisor, Ticket, Time,
@@ -41,6 +41,9 @@ use crate::{
     logging::{Log, Record, Value},
     probe,
 };
+
+/// The variable in which Consul's tools look for a token.
+const TOKEN_VARIABLE: &str = "CONSUL_HTTP_TOKEN";
 
 /// The effects' side of the supervisor.
 pub(super) struct Shell {
@@ -283,6 +286,8 @@ impl Shell {
                 Output::Wrapped if label.kind == RunKind::Check => Stdio::Merged,
                 Output::Wrapped | Output::Measured(_) => Stdio::Wrapped,
             },
+            input: None,
+            output: None,
             foreground: attached,
             confined: label.kind == RunKind::Job,
         };
@@ -327,6 +332,11 @@ impl Shell {
             all.remove(OsStr::new(name));
         }
         all.extend(process.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
+        if process.env.iter().any(|(name, _)| name == MYSQL_VARIABLE) {
+            // The settings of a database's operator have all of the catalog's but this.
+            let token = self.config.catalog.as_ref().and_then(|catalog| catalog.token.as_ref());
+            all.extend(token.map(|token| (OsStr::new(TOKEN_VARIABLE), OsStr::new(token.reveal()))));
+        }
         all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
