@@ -26,7 +26,7 @@ fn the_algebra_is_that_of_mysql() {
     let member = runtime.block_on(Member::new(Flavour::MySql, 1));
     let mut connection = runtime.block_on(member.operator());
     let parse = |text: &str| GtidSet::parse(Flavour::MySql, text).expect("a set");
-    let mut runner = TestRunner::new(Config::with_cases(200));
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(200) });
     let cell = std::cell::RefCell::new(&mut connection);
     let outcome = runner.run(&(text(), text()), |(a, b)| {
         let (one, two) = (quote(&a), quote(&b));
