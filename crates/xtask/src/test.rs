@@ -72,6 +72,7 @@ fn cargo_test(tools: &Tools) -> Command {
     cargo.args(["test", "--no-fail-fast"]);
     cargo.env("PILOTFISH_TEST_CONSUL", &tools.consul);
     cargo.env("PILOTFISH_TEST_PROMTOOL", &tools.promtool);
+    cargo.env("PILOTFISH_TEST_MYSQLD", tools.mysqld.join(" "));
     cargo.env("PILOTFISH_SIM_SCHEDULES", SIM_SCHEDULES);
     cargo.env("PATH", workspace::path_with_root_programs());
     cargo

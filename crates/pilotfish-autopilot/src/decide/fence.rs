@@ -70,8 +70,10 @@ impl Mind<'_> {
             return Step::Pass([Some(until), look_again].into_iter().flatten().min());
         }
         let past = self.now.since(deadline);
-        // The catalog answers, but our writes fail: if that lasts, it is as if we had none.
-        let refused = self.view.catalog == Catalog::Answers && self.held().is_some() && past >= self.policy.ttl;
+        // The catalog answers, but our writes fail: if that lasts, it is as if we had none. After an outage there is time to retake the lease.
+        let refused = self.view.catalog == Catalog::Answers
+            && self.held().is_some()
+            && self.view.lease_clock.unchanged() >= self.policy.ttl;
         match self.nobody_else_can_lead(facts) {
             true if !refused => Step::Wait(
                 Why::RidingOut { past },

@@ -120,12 +120,11 @@ async fn received(
     let position = status.text("Gtid_IO_Pos").unwrap_or_default();
     let known = history::received(row, executed, position)?;
     let idle = status.text("Slave_IO_Running") == Some("No") && status.text("Slave_SQL_Running") == Some("No");
-    let (attached, attaching) = (shared.run().attached.is_some(), shared.run().attaching);
-    if attached || attaching || !idle {
+    let run = shared.run().clone();
+    if run.attached.is_some() || run.attaching || !idle {
         return Ok(known);
     }
-    let held = shared.run().relay_log.clone();
-    let held = match held {
+    let held = match run.relay_log {
         Some(held) => held,
         None => {
             let last = relay_log::last_position(&shared.tools).await?;

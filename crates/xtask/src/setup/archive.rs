@@ -82,7 +82,7 @@ fn fetch(missing: &[&Archived]) -> Result<()> {
     eprintln!("    fetching {} of Debian {SUITE} into {}", names.join(", "), tools_dir().display());
     let started = Instant::now();
     let scratch = Scratch::new(&tools_dir())?;
-    let apt = PrivateApt::new(&scratch.0)?;
+    let apt = PrivateApt::new(&scratch.0, SUITE)?;
     apt.run(&["update"]).with_context(|| format!("cannot read the package list of Debian {SUITE}"))?;
     apt.run(&[&["download"][..], &names].concat()).with_context(|| format!("cannot download {}", names.join(", ")))?;
     for program in missing {
@@ -144,24 +144,24 @@ impl Drop for Scratch {
 }
 
 /// An apt whose sources, lists, cache and status are in one directory.
-struct PrivateApt {
+pub(super) struct PrivateApt {
     directory: PathBuf,
 }
 
 impl PrivateApt {
-    fn new(directory: &Path) -> Result<Self> {
+    pub(super) fn new(directory: &Path, suite: &str) -> Result<Self> {
         for folder in ["parts", "lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(directory.join(folder)).context("cannot create apt's directories")?;
         }
         fs::write(directory.join("status"), "").context("cannot create apt's status file")?;
-        let source = debian_source(&machine_sources()?).context(
-            "apt on this machine has no Debian mirror to fetch from; put `consul` and `promtool` on PATH instead",
+        let source = debian_source(&machine_sources()?, suite).context(
+            "apt on this machine has no Debian mirror to fetch from; put `consul`, `promtool` and `mysqld` on PATH instead",
         )?;
         fs::write(directory.join("parts/archive.sources"), source).context("cannot write apt's sources")?;
         Ok(Self { directory: directory.to_path_buf() })
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<String> {
+    pub(super) fn run(&self, arguments: &[&str]) -> Result<String> {
         let at = |name: &str| self.directory.join(name).display().to_string();
         let options = [
             "Dir::Etc::sourcelist=/dev/null".to_owned(),
@@ -198,12 +198,12 @@ fn machine_sources() -> Result<String> {
     Ok(texts.join("\n\n"))
 }
 
-/// The source of [`SUITE`] on the first Debian mirror among `sources`, which may be in either format of sources.list(5).
-fn debian_source(sources: &str) -> Option<String> {
+/// The source of a suite on the first Debian mirror among `sources`, which may be in either format of sources.list(5).
+fn debian_source(sources: &str, suite: &str) -> Option<String> {
     let (uri, signed_by) =
         sources.split("\n\n").find_map(debian_stanza).or_else(|| sources.lines().find_map(debian_line))?;
     let key = signed_by.map(|path| format!("Signed-By: {path}\n")).unwrap_or_default();
-    Some(format!("Types: deb\nURIs: {uri}\nSuites: {SUITE}\nComponents: main\n{key}"))
+    Some(format!("Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\n{key}"))
 }
 
 /// Mirror and key of a deb822 stanza, if it is of Debian's main archive.
@@ -243,10 +243,10 @@ mod tests {
                        Types: deb\n# comment: here\nURIs: http://mirror.example/debian\nSuites: bookworm\nSigned-By: /k.gpg\n";
         let expected =
             "Types: deb\nURIs: http://mirror.example/debian\nSuites: bullseye\nComponents: main\nSigned-By: /k.gpg\n";
-        assert_eq!(debian_source(stanzas).as_deref(), Some(expected));
+        assert_eq!(debian_source(stanzas, SUITE).as_deref(), Some(expected));
         let lines = "deb http://mirror.example/debian-security x main\n\
                      deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/debian/ bookworm main\n";
-        let source = debian_source(lines).expect("the second line is Debian's");
+        let source = debian_source(lines, SUITE).expect("the second line is Debian's");
         assert!(
             source.contains("URIs: http://mirror.example/debian/\n") && source.contains("Signed-By: /k.gpg\n"),
             "{source}"
@@ -256,10 +256,10 @@ mod tests {
     #[test]
     fn a_machine_without_a_debian_mirror_is_told() {
         assert_eq!(
-            debian_source("deb http://mirror.example/other x main\n# deb http://mirror.example/debian x main\n"),
+            debian_source("deb http://mirror.example/other x main\n# deb http://mirror.example/debian x main\n", SUITE),
             None
         );
-        assert_eq!(debian_source(""), None);
+        assert_eq!(debian_source("", SUITE), None);
     }
 
     #[test]

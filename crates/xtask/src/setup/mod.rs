@@ -7,6 +7,7 @@
 
 mod archive;
 mod clients;
+mod mysql;
 mod packages;
 
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub(crate) use clients::{Clients, clients};
 pub(crate) struct Tools {
     pub(crate) consul: PathBuf,
     pub(crate) promtool: PathBuf,
+    /// The words that start MySQL's server.
+    pub(crate) mysqld: Vec<String>,
 }
 
 /// Brings everything, prints what it does, and says where the tools are.
@@ -27,7 +30,8 @@ pub(crate) fn setup() -> Result<Tools> {
     packages::install_missing(|_| true)?;
     let mut found = archive::bring(&[Archived::CONSUL, Archived::PROMTOOL])?.into_iter();
     let mut next = || found.next().expect("`bring` returns one path for each program it was asked for");
-    Ok(Tools { consul: next(), promtool: next() })
+    let (consul, promtool) = (next(), next());
+    Ok(Tools { consul, promtool, mysqld: mysql::mysqld()? })
 }
 
 /// Brings what the demo needs, and no more: a Consul if it is wanted. Also says where promtool is, if it is there.
@@ -47,6 +51,7 @@ pub(crate) fn inits() -> Result<Vec<(&'static str, PathBuf)>> {
 pub(crate) fn report(tools: &Tools, clients: &Clients) {
     println!("consul:   {}", tools.consul.display());
     println!("promtool: {}", tools.promtool.display());
+    println!("mysqld:   {}", tools.mysqld.join(" "));
     println!("clients:  {}, {}", clients.python.display(), clients.node.display());
     for (program, path) in packages::present() {
         println!("{:<9} {}", format!("{program}:"), path.display());

@@ -9,7 +9,7 @@ use rustix::process::geteuid;
 use crate::workspace::find_program;
 
 /// A program, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 15] = [
+const PROGRAMS: [(&str, &str); 19] = [
     ("nginx", "nginx"),
     ("node", "nodejs"),
     ("npm", "npm"),
@@ -23,6 +23,10 @@ const PROGRAMS: [(&str, &str); 15] = [
     ("ps", "procps"),
     ("openssl", "openssl"),
     ("dpkg-deb", "dpkg"),
+    ("mariadbd", "mariadb-server"),
+    ("mariadb-backup", "mariadb-backup"),
+    ("zstd", "zstd"),
+    ("gzip", "gzip"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
 ];
