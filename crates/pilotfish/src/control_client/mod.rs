@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use crate::{
     command_line::{Control, ControlRequest, ControlSocket},
     errors::UsageError,
-    supervise::load_location,
+    supervise::load_location_to_look,
 };
 
 /// How long an answer may take. A reload waits until changed jobs are healthy, so it has no limit of ours.
@@ -54,7 +54,7 @@ pub(crate) fn run(control: &Control) -> anyhow::Result<()> {
 fn socket_path(socket: &ControlSocket) -> anyhow::Result<PathBuf> {
     Ok(match socket {
         ControlSocket::Path(path) => path.clone(),
-        ControlSocket::OfConfig(location) => match load_location(location) {
+        ControlSocket::OfConfig(location) => match load_location_to_look(location) {
             Ok(loaded) => loaded.config.control.socket.into(),
             Err(_) if UnixStream::connect(DEFAULT_CONTROL_SOCKET).is_ok() => DEFAULT_CONTROL_SOCKET.into(),
             Err(error) => {

@@ -3,7 +3,6 @@
 use std::{
     io::Write as _,
     net::SocketAddr,
-    path::Path,
     process::ExitCode,
     sync::{Mutex, mpsc},
     thread::JoinHandle,
@@ -20,11 +19,9 @@ use crate::{
     command_line::ConfigLocation,
     errors::UsageError,
     http_server::{BindError, Limits, Listener, serve},
-    supervise::{catalog_client, environment, load_location, load_location_in},
+    supervise::{catalog_client, load_location, load_location_to_look},
 };
 
-/// The variable without which a config with a database does not load.
-const REQUIRED_VARIABLE: &str = "MYSQL_REPL_PASSWORD";
 /// A variable that asks for every step in the log.
 const DEBUG_VARIABLE: &str = "PILOTFISH_MYSQL_DEBUG";
 /// Whom the server runs as if nothing is said and we are root.
@@ -69,19 +66,11 @@ fn load(config: Option<&ConfigLocation>) -> anyhow::Result<Loaded> {
 /// The settings of a config that is only looked at: without one the defaults, and without the passwords that only the operator needs.
 pub(super) fn settings_for_looking(location: Option<&ConfigLocation>) -> anyhow::Result<Mysql> {
     let defaults = ConfigLocation::Inline("{ mysql: {} }".into());
-    let load = |location: &ConfigLocation| {
-        let mut environment = environment();
-        let file = format!("{REQUIRED_VARIABLE}_FILE");
-        if !environment.contains_key(Path::new(&file).as_os_str()) {
-            environment.entry(REQUIRED_VARIABLE.into()).or_insert_with(|| "not needed here".into());
-        }
-        load_location_in(location, &environment)
-    };
-    let loaded = load(location.unwrap_or(&defaults))?;
+    let loaded = load_location_to_look(location.unwrap_or(&defaults))?;
     match loaded.config.mysql {
         Some(mysql) => Ok(mysql),
         // An image's config may leave the database to the command line.
-        None => load(&defaults)?.config.mysql.context("the default settings have no database"),
+        None => load_location_to_look(&defaults)?.config.mysql.context("the default settings have no database"),
     }
 }
 

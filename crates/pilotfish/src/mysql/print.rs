@@ -29,7 +29,9 @@ pub(super) fn status(report: &Report, style: Style) -> String {
         field(&mut text, "note", &style.paint(Tone::Doubtful, &warning));
     }
     text.push('\n');
-    let rows: Vec<Vec<Cell>> = report.members.iter().map(|member| row(report, member)).collect();
+    let mut members: Vec<&MemberReport> = report.members.iter().collect();
+    members.sort_by_key(|member| (member.role != "primary", member.name.as_str()));
+    let rows: Vec<Vec<Cell>> = members.into_iter().map(|member| row(report, member)).collect();
     if rows.is_empty() {
         text.push_str("no member is known yet\n");
     } else {

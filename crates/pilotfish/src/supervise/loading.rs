@@ -1,6 +1,13 @@
 //! From where the config is to what it means here.
 
-use std::{collections::BTreeMap, ffi::OsString, fs, io::Read as _, path::Path, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fs,
+    io::Read as _,
+    path::Path,
+    sync::OnceLock,
+};
 
 use pilotfish_config::{Interface, Loaded, MAX_CONFIG_BYTES, Surroundings, decode, is_server, load, mask};
 
@@ -12,6 +19,10 @@ use crate::{
 
 /// The link to the program of a process (proc_pid_exe(5)).
 const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// Where a database's operator gets the password of replication from; a config with a database does not load without.
+const PASSWORD_VARIABLE: &str = "MYSQL_REPL_PASSWORD";
+const PASSWORD_FILE_VARIABLE: &str = "MYSQL_REPL_PASSWORD_FILE";
 
 /// Where the config and the main application come from; the same for every reload.
 #[derive(Clone, Debug, Default)]
@@ -148,11 +159,19 @@ pub(crate) fn load_location(location: &ConfigLocation) -> anyhow::Result<Loaded>
     load_location_in(location, &environment())
 }
 
-/// The same in another environment.
+/// The same for somebody who looks for a running supervisor or operator: the password that only those need need not be there.
 ///
 /// # Errors
 /// As [`load_location`].
-pub(crate) fn load_location_in(location: &ConfigLocation, environment: &Environment) -> anyhow::Result<Loaded> {
+pub(crate) fn load_location_to_look(location: &ConfigLocation) -> anyhow::Result<Loaded> {
+    let mut environment = environment();
+    if !environment.contains_key(OsStr::new(PASSWORD_FILE_VARIABLE)) {
+        environment.entry(PASSWORD_VARIABLE.into()).or_insert_with(|| "not needed to look".into());
+    }
+    load_location_in(location, &environment)
+}
+
+fn load_location_in(location: &ConfigLocation, environment: &Environment) -> anyhow::Result<Loaded> {
     let (name, text) = read(location)?;
     understood(&name, &text, &surroundings(environment, None))
 }

@@ -54,7 +54,7 @@ use panics::caught;
 use shell::Shell;
 
 pub(crate) use inbox::{Message, Sender};
-pub(crate) use loading::{environment, load_location, load_location_in, read, surroundings};
+pub(crate) use loading::{environment, load_location, load_location_to_look, read, surroundings};
 pub(crate) use watching::{Found, Inquiry, follow};
 
 /// How long the end of the supervisor waits for the last output of jobs to be read, and again for the log to be written.
