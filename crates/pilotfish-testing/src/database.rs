@@ -16,7 +16,7 @@ use crate::{free_port, mortal, spawn, wait_until};
 pub enum Database {
     /// `mariadbd` from PATH.
     MariaDb,
-    /// MySQL below the directory that `PILOTFISH_TEST_MYSQL` names.
+    /// MySQL as `PILOTFISH_TEST_MYSQLD` names it.
     MySql,
 }
 
@@ -70,19 +70,17 @@ impl Database {
     /// A program that belongs to this server, with what comes before it: `mariadbd` or `sbin/mysqld`, `mariadb-binlog` or `bin/mysqlbinlog`.
     ///
     /// # Panics
-    /// For MySQL, if `PILOTFISH_TEST_MYSQL` names no directory with a `run` program.
+    /// For MySQL, if `PILOTFISH_TEST_MYSQLD` does not name it.
     pub fn program(self, name: &str) -> Vec<String> {
         match self {
             Database::MariaDb => vec![name.to_owned()],
             Database::MySql => {
-                let prefix = std::env::var("PILOTFISH_TEST_MYSQL").unwrap_or_default();
-                let run = Path::new(&prefix).join("run");
-                assert!(
-                    !prefix.is_empty() && run.is_file(),
-                    "tests with MySQL need PILOTFISH_TEST_MYSQL: a directory with MySQL 8.4 or later and a program `run`; \
-                     `cargo xtask setup` says how to get one"
-                );
-                vec![run.display().to_string(), format!("usr/{name}")]
+                let mut words = crate::mysql::mysqld();
+                // `mysqld` is in `sbin`, whatever belongs to it in `sbin` or `bin` beside it.
+                if let Some(server) = words.pop() {
+                    words.push(server.replace("sbin/mysqld", name));
+                }
+                words
             }
         }
     }

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pilotfish_autopilot::{
-    Act, Catalog, Decision, Identity, Lease, LeaseChange, Policy, Server as ServerState, Time, View, Why, decide, lint,
+    Act, Catalog, Decision, Identity, LeaseChange, Policy, Server as ServerState, Time, View, Why, decide, lint,
 };
 use pilotfish_consul::Client;
 use tokio::sync::{mpsc, watch};
@@ -100,7 +100,7 @@ pub struct Operator {
     /// When the act under way had taken effect; the lane is free after a look that began later.
     finished: Option<Time>,
     /// The write of the lease under way.
-    writing: Option<(LeaseChange, Lease)>,
+    writing: Option<writing::Writing>,
     /// What the data directory is to be that is being built.
     building: Option<Identity>,
     /// Failures of the act that failed last, in a row.

@@ -137,6 +137,10 @@ impl Operator {
             if before != Some(lease.epoch) {
                 self.watching.heat(now);
             }
+            let ours = self.writing.as_ref().filter(|writing| writing.value == *lease).map(|writing| writing.sent);
+            if let Some(sent) = ours {
+                self.hold(now, lease, sent);
+            }
             if let Some(holding) = &mut self.view.holding
                 && lease.holder == self.view.me
                 && lease.cluster == holding.lease.cluster

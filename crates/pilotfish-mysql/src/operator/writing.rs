@@ -9,6 +9,13 @@ use super::{Level, Operator, clock};
 use crate::catalog::OrderKey;
 use crate::error::Error;
 
+/// A write of the lease under way.
+pub(super) struct Writing {
+    change: LeaseChange,
+    pub(super) value: Lease,
+    pub(super) sent: Time,
+}
+
 impl Operator {
     pub(super) fn write_lease(&mut self, now: Time, cas: u64, change: LeaseChange, value: Box<Lease>) {
         self.view.busy.lease = true;
@@ -29,7 +36,7 @@ impl Operator {
             | LeaseChange::Acks(_)
             | LeaseChange::Release => {}
         }
-        self.writing = Some((change, (*value).clone()));
+        self.writing = Some(Writing { change, value: (*value).clone(), sent: now });
         let (board, facts) = (self.board.clone(), self.facts.clone());
         tokio::spawn(async move {
             let outcome = board.write_lease(cas, &value).await;
@@ -39,7 +46,7 @@ impl Operator {
 
     pub(super) fn lease_was_written(&mut self, sent: Time, outcome: Result<Option<u64>, Error>) {
         self.view.busy.lease = false;
-        let Some((change, value)) = self.writing.take() else { return };
+        let Some(Writing { change, value, .. }) = self.writing.take() else { return };
         let now = clock::now();
         let index = match outcome {
             Ok(index) => index,
@@ -55,15 +62,20 @@ impl Operator {
             return;
         };
         self.view.lease_tried = None;
+        self.hold(now, &value, sent);
+        self.view.lease_clock.answered(now, index, self.policy.longest_gap());
+        self.note_change(change, &value);
+        self.view.lease = LeaseFact::Present { lease: value, index };
+        self.ask_source();
+    }
+
+    /// The lease is what we wrote. Also told by a reading that was quicker than the answer: then it is not somebody else's.
+    pub(super) fn hold(&mut self, now: Time, value: &Lease, sent: Time) {
         if value.holder == self.view.me {
             let former = self.view.holding.take().filter(|held| held.lease.epoch.term == value.epoch.term);
             let since = former.map_or(now, |held| held.since);
             self.view.holding = Some(Holding { lease: value.clone(), sent, since });
         }
-        self.view.lease_clock.answered(now, index, self.policy.longest_gap());
-        self.note_change(change, &value);
-        self.view.lease = LeaseFact::Present { lease: value, index };
-        self.ask_source();
     }
 
     fn note_change(&mut self, change: LeaseChange, value: &Lease) {

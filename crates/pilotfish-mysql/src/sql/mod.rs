@@ -342,7 +342,9 @@ pub(crate) async fn executed_of(
         Target { at: Place::Tcp(source.host.clone(), source.port), user: user.into(), password: password.clone() };
     let ask = async {
         let mut connection = Connection::open(&target, limit).await?;
-        position(&mut connection, flavour).await
+        let position = position(&mut connection, flavour).await;
+        connection.close().await;
+        position
     };
     timeout(limit, ask).await.unwrap_or(Err(Error::TooSlow { doing: DOING, limit }))
 }

@@ -53,7 +53,7 @@ pub struct ClusterOptions {
     /// How many members.
     pub members: usize,
     /// Addresses of the catalog, as a config has them.
-    pub catalog: String,
+    pub catalog: Vec<String>,
     /// How long a lease lasts.
     pub lease: Duration,
     /// More of the section `mysql`, as JSON5 with a comma at its end.

@@ -26,8 +26,12 @@ struct Setting {
     _turn: MutexGuard<'static, ()>,
 }
 
-fn options(flavour: Flavour, catalog: &str) -> ClusterOptions {
-    ClusterOptions { flavour, members: 3, catalog: catalog.into(), lease: Duration::from_secs(3), more: String::new() }
+fn options(flavour: Flavour, catalog: &[SocketAddr]) -> ClusterOptions {
+    ClusterOptions { flavour, members: 3, catalog: catalog.iter().map(ToString::to_string).collect(), lease: Duration::from_secs(3), more: String::new() }
+}
+
+fn patient(flavour: Flavour, catalog: &[SocketAddr]) -> ClusterOptions {
+    ClusterOptions { lease: Duration::from_secs(9), ..options(flavour, catalog) }
 }
 
 fn turn() -> MutexGuard<'static, ()> {
@@ -41,8 +45,18 @@ impl Setting {
     }
 
     fn on(catalog: Consul, flavour: Flavour) -> Setting {
+        Setting::with(catalog, |catalog| options(flavour, catalog))
+    }
+
+    /// With a lease that is long enough for a server to be slow on a busy machine: where nobody may be demoted.
+    fn patient(flavour: Flavour) -> Setting {
+        let catalog = Consul::start_with(ConsulOptions { kind: Kind::Embedded, ..ConsulOptions::default() });
+        Setting::with(catalog, |catalog| patient(flavour, catalog))
+    }
+
+    fn with(catalog: Consul, options: impl FnOnce(&[SocketAddr]) -> ClusterOptions) -> Setting {
         let turn = turn();
-        let cluster = MySqlCluster::start(&options(flavour, &catalog.http().to_string()));
+        let cluster = MySqlCluster::start(&options(&[catalog.http()]));
         Setting { catalog, cluster, _turn: turn }
     }
 
