@@ -59,6 +59,8 @@ pub(super) enum Fact {
     },
     /// The file system of the data was written to.
     StorageProbed(std::io::Result<()>),
+    /// A transaction that says nothing was committed, or could not be.
+    Beaten(Result<(), Error>),
     /// The server was looked at.
     Looked {
         /// Which run of the server.

@@ -20,6 +20,8 @@ const HOT_FOR: Duration = Duration::from_secs(3);
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// How often the source is asked while nothing changes.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// For how long a commit may wait before it is helped on.
+const STUCK: Duration = Duration::from_millis(100);
 /// How often the file system is written to while the server takes writes.
 const STORAGE_EVERY: Duration = Duration::from_millis(500);
 
@@ -48,6 +50,8 @@ pub(super) struct Watching {
     asking: bool,
     /// For which holder and term the source was asked last.
     asked: Option<(MemberId, u64)>,
+    /// A transaction that says nothing is under way.
+    beating: bool,
     /// Members for whom this server has an account to acknowledge with, locked or not.
     prepared: BTreeSet<MemberId>,
     /// What the server said last, for reports.
@@ -120,6 +124,7 @@ impl Operator {
                 }
                 self.probe_storage(now);
                 self.prepare_accounts();
+                self.beat(now);
             }
         }
         if self.watching.ask_at <= now {
@@ -150,6 +155,29 @@ impl Operator {
         self.watching.prepared = members.clone();
         let database = self.database.clone();
         tokio::spawn(async move { database.prepare(&members, LOOK_LIMIT).await });
+    }
+
+    /// A commit has been waiting for a while although somebody is there to acknowledge.
+    fn beat(&mut self, now: Time) {
+        let stuck = self.view.facts().is_some_and(|facts| {
+            let waits = facts.waiting_since.is_some_and(|since| now.since(since) >= STUCK);
+            waits && facts.acking.values().any(|acking| *acking == Acking::Connected)
+        });
+        if !stuck || self.watching.beating || self.view.holding.is_none() {
+            return;
+        }
+        self.watching.beating = true;
+        let (database, facts) = (self.database.clone(), self.facts.clone());
+        tokio::spawn(async move {
+            let _ = facts.send(Fact::Beaten(database.beat().await));
+        });
+    }
+
+    pub(super) fn has_beaten(&mut self, outcome: &Result<(), Error>) {
+        self.watching.beating = false;
+        if let Err(error) = outcome {
+            (self.log)(Level::Debug, &error.to_string());
+        }
     }
 
     fn probe(&mut self, now: Time) {

@@ -328,6 +328,7 @@ pub(crate) async fn provision(
          server_id INT UNSIGNED NOT NULL, start_seq BIGINT UNSIGNED NOT NULL, before_set MEDIUMTEXT NOT NULL) \
          ENGINE = InnoDB"
             .into(),
+        "CREATE TABLE pilotfish.beat (id TINYINT PRIMARY KEY, number BIGINT UNSIGNED NOT NULL) ENGINE = InnoDB".into(),
         format!("CREATE USER {}@'localhost' IDENTIFIED BY {}", quote(OPERATOR), quote(operator.expose())),
         format!("GRANT ALL PRIVILEGES ON *.* TO {}@'localhost' WITH GRANT OPTION", quote(OPERATOR)),
         format!("CREATE USER {replication} IDENTIFIED BY {}", quote(credentials.replication_password.expose())),

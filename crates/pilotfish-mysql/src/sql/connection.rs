@@ -79,6 +79,8 @@ impl Connection {
         let open = async {
             let inner = options.connect().await.map_err(|error| convert(DOING, &error))?;
             let mut connection = Connection { inner, id: 0 };
+            // What waits for acknowledgement is in the binary log, and is to be seen in the tables as well.
+            connection.run(DOING, "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED").await?;
             let row = connection.rows(DOING, "SELECT CONNECTION_ID() AS id").await?;
             connection.id = row.first().and_then(|row| row.number("id")).unwrap_or(0);
             Ok(connection)

@@ -289,6 +289,7 @@ async fn begin_term(connection: &mut Connection, shared: &Shared, term: Term, ex
     let first = history::first_number(term, executed);
     let before = quote(&executed.to_string());
     let mut writer = Connection::open(&shared.access.target(), super::CONNECT_LIMIT).await?;
+    writer.run(DOING, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     writer.run(DOING, &format!("SET SESSION gtid_domain_id = 0, SESSION gtid_seq_no = {first}")).await?;
     let row = format!(
         "REPLACE INTO pilotfish.term (id, term, server_id, start_seq, before_set) \

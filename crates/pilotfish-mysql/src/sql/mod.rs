@@ -307,6 +307,16 @@ impl Database {
         })
     }
 
+    /// Writes a transaction that says nothing. A replica that was not yet acknowledging when it received the last one will never acknowledge that; but
+    /// with the next one it acknowledges all before it. It waits like any other commit, as long as it takes.
+    pub(crate) async fn beat(&self) -> Result<(), Error> {
+        const DOING: &str = "writing a transaction that says nothing";
+        let mut connection = Connection::open(&self.shared.access.target(), CONNECT_LIMIT).await?;
+        connection.run(DOING, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        let beat = "INSERT INTO pilotfish.beat VALUES (1, 1) ON DUPLICATE KEY UPDATE number = number + 1";
+        connection.run(DOING, beat).await
+    }
+
     /// Takes no writes, and ends clients' connections.
     pub(crate) async fn close(&self, limit: Duration) -> Result<(), Error> {
         const DOING: &str = "closing for writes";

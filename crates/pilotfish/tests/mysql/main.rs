@@ -27,7 +27,13 @@ struct Setting {
 }
 
 fn options(flavour: Flavour, catalog: &[SocketAddr]) -> ClusterOptions {
-    ClusterOptions { flavour, members: 3, catalog: catalog.iter().map(ToString::to_string).collect(), lease: Duration::from_secs(3), more: String::new() }
+    ClusterOptions {
+        flavour,
+        members: 3,
+        catalog: catalog.iter().map(ToString::to_string).collect(),
+        lease: Duration::from_secs(3),
+        more: String::new(),
+    }
 }
 
 fn patient(flavour: Flavour, catalog: &[SocketAddr]) -> ClusterOptions {
