@@ -52,6 +52,12 @@ struct Running {
 }
 
 impl Launcher {
+    /// One that starts nothing.
+    #[cfg(test)]
+    pub(crate) fn deaf() -> Launcher {
+        Launcher { requests: mpsc::unbounded_channel().0 }
+    }
+
     /// Starts a program.
     ///
     /// # Errors

@@ -111,7 +111,7 @@ fn binary() -> PathBuf {
 ///
 /// # Panics
 /// When there is neither.
-fn embedded_binary() -> PathBuf {
+pub(crate) fn embedded_binary() -> PathBuf {
     if let Some(path) = std::env::var_os("PILOTFISH_TEST_PILOTFISH") {
         return path.into();
     }

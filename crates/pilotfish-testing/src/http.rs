@@ -28,6 +28,20 @@ pub(crate) fn request(
     Some((status, body.to_owned()))
 }
 
+/// A blocking query: status, body, and the index that it gave.
+pub(crate) fn indexed(server: SocketAddr, path: &str) -> Option<(u16, String, u64)> {
+    let mut stream = TcpStream::connect_timeout(&server, LIMIT).ok()?;
+    stream.set_read_timeout(Some(LIMIT * 2)).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let index = fields.find(|(name, _)| name.eq_ignore_ascii_case("x-consul-index"));
+    Some((status, body.to_owned(), index.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)))
+}
+
 /// The same in HTTP/1.1, for a server that neither speaks 1.0 nor closes the connection: the body is as long as the answer says.
 pub(crate) fn exchange(limit: Duration, server: SocketAddr, method: &str, path: &str, body: &str) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&server, limit).ok()?;

@@ -242,6 +242,8 @@ pub(super) async fn close(
     let closing = connection.run(DOING, statement);
     tokio::pin!(closing);
     let mut closed = false;
+    // Who comes after it was closed writes nothing, and may come again for ever.
+    let mut old: Option<BTreeSet<u64>> = None;
     loop {
         if !closed {
             tokio::select! {
@@ -252,9 +254,13 @@ pub(super) async fn close(
                 () = sleep(CLOSE_GRACE) => {}
             }
         }
-        let clients = clients(&mut killer, flavour, access, &[ours, other]).await?;
-        if closed && clients.is_empty() {
-            return Ok(());
+        let mut clients = clients(&mut killer, flavour, access, &[ours, other]).await?;
+        if closed {
+            let old = old.get_or_insert_with(|| clients.iter().copied().collect());
+            clients.retain(|id| old.contains(id));
+            if clients.is_empty() {
+                return Ok(());
+            }
         }
         for id in clients {
             kill(&mut killer, id).await?;

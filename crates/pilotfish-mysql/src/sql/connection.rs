@@ -120,13 +120,11 @@ fn fields(row: &MySqlRow) -> Fields {
 }
 
 fn convert(doing: &'static str, error: &sqlx::Error) -> Error {
-    match error {
-        sqlx::Error::Database(error) => {
-            let code = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map_or(0, |error| error.number());
-            Error::Refused { doing, code, text: error.message().to_owned() }
-        }
-        other => Error::Unreachable { doing, text: other.to_string() },
+    if let sqlx::Error::Database(error) = error {
+        let code = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map_or(0, |error| error.number());
+        return Error::Refused { doing, code, text: error.message().to_owned() };
     }
+    Error::Unreachable { doing, text: error.to_string() }
 }
 
 /// A text as a literal.

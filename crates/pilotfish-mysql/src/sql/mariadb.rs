@@ -16,6 +16,8 @@ const PURGED: u32 = 1236;
 const CONNECT_PATIENCE: Duration = Duration::from_millis(600);
 /// The pause between two attempts to connect.
 const CONNECT_EVERY: Duration = Duration::from_millis(15);
+/// How long one wait for the applier lasts, in seconds, before it is asked whether it is still there.
+const DRAIN_SLICE: f64 = 0.5;
 /// How long semi-synchronous replication waits before it gives up, in milliseconds: never, as far as it can be said.
 const NEVER_MS: u64 = 10_000_000_000_000;
 
@@ -165,13 +167,21 @@ pub(super) async fn drain(connection: &mut Connection, shared: &Shared, limit: D
     if position.is_empty() {
         return Ok(());
     }
-    let seconds = limit.as_secs_f64();
-    let wait = format!("SELECT MASTER_GTID_WAIT({}, {seconds}) AS reached", quote(position));
-    let reached = connection.rows(DOING, &wait).await?;
-    match reached.first().and_then(|row| row.text("reached")) {
-        Some("0") => Ok(()),
-        _ => Err(Error::TooSlow { doing: DOING, limit }),
+    let wait = format!("SELECT MASTER_GTID_WAIT({}, {DRAIN_SLICE}) AS reached", quote(position));
+    let end = Instant::now() + limit;
+    while Instant::now() < end {
+        let reached = connection.rows(DOING, &wait).await?;
+        if reached.first().and_then(|row| row.text("reached")) == Some("0") {
+            return Ok(());
+        }
+        // It would wait as patiently for an applier that has failed (Y5).
+        let status = connection.rows(DOING, "SHOW SLAVE STATUS").await?;
+        if let Some(status) = status.first().filter(|status| !status.is_on("Slave_SQL_Running")) {
+            let text = error_text(status).unwrap_or_else(|| "the applier has stopped".into());
+            return Err(Error::Unfit(format!("{DOING}: {text}")));
+        }
     }
+    Err(Error::TooSlow { doing: DOING, limit })
 }
 
 /// Receives from a source. The position is what is in the binary log: `gtid_slave_pos` is empty on a former primary (M8).

@@ -9,6 +9,8 @@ mod history;
 mod mariadb;
 mod mysql;
 mod relay_log;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

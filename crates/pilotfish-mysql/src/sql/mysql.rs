@@ -15,6 +15,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_millis(600);
 const CONNECT_EVERY: Duration = Duration::from_millis(15);
 /// How long the receiver may take to stop before the applier that keeps it is ended (Y3).
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
+/// How long one wait for the applier lasts, in seconds, before it is asked whether it is still there.
+const DRAIN_SLICE: f64 = 0.5;
 /// How long semi-synchronous replication waits before it gives up, in milliseconds: the longest that can be said.
 const NEVER_MS: u32 = u32::MAX;
 
@@ -22,11 +24,24 @@ fn gtids(doing: &'static str, text: &str) -> Result<GtidSet, Error> {
     GtidSet::parse(Flavour::MySql, text).map_err(|error| Error::Answer { doing, text: error.to_string() })
 }
 
-/// What it has executed.
+/// What it has executed, or has in its binary log: `gtid_executed` alone leaves out what waits for acknowledgement, and a replica may have
+/// applied that already. While it takes writes, whoever owns a GTID is a client whose transaction is in the binary log, or will be in a moment.
 pub(super) async fn executed(connection: &mut Connection) -> Result<GtidSet, Error> {
     const DOING: &str = "reading the position";
+    let owned = "SELECT @@global.read_only AS read_only, @@global.gtid_owned AS owned";
+    let owned = connection.rows(DOING, owned).await?;
     let rows = connection.rows(DOING, "SELECT @@global.gtid_executed AS executed").await?;
-    gtids(DOING, rows.first().and_then(|row| row.text("executed")).unwrap_or_default())
+    let executed = gtids(DOING, rows.first().and_then(|row| row.text("executed")).unwrap_or_default())?;
+    let Some(row) = owned.first().filter(|row| !row.is_on("read_only")) else { return Ok(executed) };
+    let owned = gtids(DOING, &without_owners(row.text("owned").unwrap_or_default()))?;
+    Ok(executed.union(&owned).unwrap_or(executed))
+}
+
+/// `UUID:5#13:6#14` says that connection 13 owns transaction 5, and 14 owns 6.
+fn without_owners(owned: &str) -> String {
+    let piece = |piece: &str| piece.split_once('#').map_or(piece, |(number, _)| number).to_owned();
+    let part = |part: &str| part.split(':').map(piece).collect::<Vec<_>>().join(":");
+    owned.split(',').map(part).collect::<Vec<_>>().join(",")
 }
 
 /// Looks at everything: connections before positions, and what was received before what was executed.
@@ -119,12 +134,21 @@ pub(super) async fn drain(connection: &mut Connection, limit: Duration) -> Resul
     if retrieved.is_empty() {
         return Ok(());
     }
-    let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, {}) AS missed", quote(retrieved), limit.as_secs_f64());
-    let missed = connection.rows(DOING, &wait).await?;
-    match missed.first().and_then(|row| row.text("missed")) {
-        Some("0") => Ok(()),
-        _ => Err(Error::TooSlow { doing: DOING, limit }),
+    let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, {DRAIN_SLICE}) AS missed", quote(retrieved));
+    let end = Instant::now() + limit;
+    while Instant::now() < end {
+        let missed = connection.rows(DOING, &wait).await?;
+        if missed.first().and_then(|row| row.text("missed")) == Some("0") {
+            return Ok(());
+        }
+        // It would wait as patiently for an applier that has failed (Y5).
+        let status = connection.rows(DOING, "SHOW REPLICA STATUS").await?;
+        if let Some(status) = status.first().filter(|status| !status.is_on("Replica_SQL_Running")) {
+            let text = error_text(status).unwrap_or_else(|| "the applier has stopped".into());
+            return Err(Error::Unfit(format!("{DOING}: {text}")));
+        }
     }
+    Err(Error::TooSlow { doing: DOING, limit })
 }
 
 /// Receives from a source.
@@ -200,4 +224,17 @@ pub(super) async fn open(connection: &mut Connection, shared: &Shared) -> Result
     shared.run().attached = None;
     connection.run(DOING, "SET GLOBAL super_read_only = 0").await?;
     connection.run(DOING, "SET GLOBAL read_only = 0").await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_are_left_out() {
+        let one = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+        let owned = without_owners(&format!("{one}:5#13:7#14:tag:2#9,\n{one}:9#1"));
+        assert_eq!(gtids("testing", &owned).unwrap(), gtids("testing", &format!("{one}:5:7:9:tag:2")).unwrap());
+        assert!(gtids("testing", &without_owners("")).unwrap().is_empty());
+    }
 }

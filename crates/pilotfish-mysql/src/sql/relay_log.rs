@@ -61,7 +61,7 @@ struct Position {
 
 impl Position {
     fn take(&mut self, line: &str) {
-        if let Some(gtid) = line.strip_prefix('#').and_then(|line| gtid_of(line)) {
+        if let Some(gtid) = line.strip_prefix('#').and_then(gtid_of) {
             // Whatever was begun before has ended, or the next could not begin.
             self.whole = self.begun.take().or(self.whole.take());
             self.begun = Some(gtid);

@@ -52,7 +52,8 @@ fn fetch(place: &Path) -> Result<()> {
     apt.run(&["update"]).with_context(|| format!("cannot read the package list of Debian {SUITE}"))?;
     // To an apt that knows of nothing installed, an installation is everything that is needed.
     let plan = apt.run(&[&["--simulate", "--no-install-recommends", "install"][..], &PACKAGES].concat())?;
-    let names: Vec<&str> = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next()).collect();
+    let names: Vec<&str> =
+        plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next()).collect();
     apt.run(&[&["download"][..], &names].concat()).context("cannot download MySQL")?;
     let unpacked = scratch.path().join("unpacked");
     fs::create_dir_all(&unpacked).context("cannot create a directory for MySQL")?;

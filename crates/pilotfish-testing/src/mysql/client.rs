@@ -1,0 +1,93 @@
+//! A client of one server: what a test asks and does behind the cluster's back.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _};
+use tokio::time::timeout;
+
+/// The application's account.
+pub(super) const USER: &str = "app";
+pub(super) const PASSWORD: &str = "secret of the application";
+/// Where the operator's own account is written down.
+pub(super) const OPERATOR_FILE: &str = "client.cnf";
+/// The application's table.
+pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS promises (id BIGINT UNSIGNED PRIMARY KEY)";
+/// How long one statement may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A client of one server.
+pub struct Client {
+    address: IpAddr,
+    port: u16,
+    operator: PathBuf,
+}
+
+/// Connects as the application.
+pub(super) async fn connect(address: IpAddr, port: u16, limit: Duration) -> Option<MySqlConnection> {
+    let options = MySqlConnectOptions::new().host(&address.to_string()).port(port).username(USER).password(PASSWORD);
+    timeout(limit, options.database("app").disable_statement_logging().connect()).await.ok()?.ok()
+}
+
+impl Client {
+    pub(super) fn new(address: IpAddr, port: u16, operator: PathBuf) -> Client {
+        Client { address, port, operator }
+    }
+
+    fn run<T>(&self, work: impl Future<Output = Option<T>>) -> Option<T> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        runtime.block_on(async { timeout(LIMIT, work).await.ok()? })
+    }
+
+    /// The first column of all rows that a statement gives, as the application; `None` if it fails.
+    pub fn query(&self, statement: &str) -> Option<Vec<String>> {
+        self.run(async {
+            let mut connection = connect(self.address, self.port, LIMIT).await?;
+            texts(&mut connection, statement).await
+        })
+    }
+
+    /// The same as the operator's own account, over the socket: it may do everything, also what breaks things.
+    ///
+    /// # Panics
+    /// When the account is not written down where it should be.
+    pub fn as_operator(&self, statement: &str) -> Option<Vec<String>> {
+        let file = std::fs::read_to_string(&self.operator).expect("the operator has written its account down");
+        let value = |key: &str| {
+            let line = file.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
+            line.map(|value| value.trim().to_owned()).unwrap_or_default()
+        };
+        self.run(async {
+            let options = MySqlConnectOptions::new().socket(value("socket")).username(&value("user"));
+            let options = options.password(&value("password")).disable_statement_logging();
+            let mut connection = options.connect().await.ok()?;
+            texts(&mut connection, statement).await
+        })
+    }
+
+    /// All keys of the table of promises.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    pub fn keys(&self) -> HashSet<u64> {
+        let keys = self.query("SELECT id FROM promises").expect("the leader answers");
+        keys.iter().map(|key| key.parse().expect("a key is a number")).collect()
+    }
+
+    /// A sum over all data, and the position.
+    pub fn checksum(&self) -> Option<String> {
+        let sum = self.as_operator("SELECT CONCAT(COUNT(*), ':', COALESCE(SUM(CRC32(id)), 0)) FROM app.promises")?;
+        let maria = self.as_operator("SELECT @@global.gtid_binlog_pos");
+        let position = maria.or_else(|| self.as_operator("SELECT @@global.gtid_executed"))?;
+        Some(format!("{sum:?} {position:?}"))
+    }
+}
+
+async fn texts(connection: &mut MySqlConnection, statement: &str) -> Option<Vec<String>> {
+    let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))).await.ok()?;
+    Some(rows.iter().filter(|row| !row.is_empty()).map(|row| row.try_get_unchecked(0).unwrap_or_default()).collect())
+}

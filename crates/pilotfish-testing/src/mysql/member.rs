@@ -1,0 +1,241 @@
+//! One member: a supervisor, its operator, its server.
+
+use std::fs::{self, File};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::{Client, OPERATOR_FILE, PASSWORD, USER};
+use super::{ClusterOptions, Flavour, ask, mysqld};
+use crate::children;
+use crate::wait::wait_until;
+
+/// The ports of every member: each has an address of its own.
+const PORT: u16 = 13306;
+const API_PORT: u16 = 13307;
+/// How much of a log is shown when a test fails.
+const LAST_LINES: usize = 40;
+
+/// A process of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The supervisor.
+    Supervisor,
+    /// The operator.
+    Operator,
+    /// The database server.
+    Server,
+}
+
+/// A member.
+pub struct Member {
+    /// Its address.
+    pub address: IpAddr,
+    name: String,
+    directory: TempDir,
+    child: Option<Child>,
+}
+
+impl Member {
+    pub(super) fn new(index: usize, address: IpAddr, options: &ClusterOptions) -> Member {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        // The server's user must be able to pass.
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(directory.path(), open).expect("our own directory can be changed");
+        let name = format!("m{}", index + 1);
+        let member = Member { address, name, directory, child: None };
+        fs::write(member.path("config.json5"), member.config(index, options)).expect("a file can be written");
+        member
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn config(&self, index: usize, options: &ClusterOptions) -> String {
+        let address = self.address;
+        let directory = self.directory.path().display();
+        let program = match options.flavour {
+            Flavour::MariaDb => String::new(),
+            Flavour::MySql => format!("program: {:?},", mysqld()),
+        };
+        format!(
+            r#"{{
+    consul: {:?},
+    control: {{ socket: "{directory}/control.sock" }},
+    stopTimeout: "60s",
+    mysql: {{
+        name: "{}", id: {}, address: "{address}", bind: "{address}", port: {PORT}, apiPort: {API_PORT},
+        directory: "{directory}/state", runDirectory: "{directory}/run", lease: "{}ms", {program} {}
+        options: ["--innodb-buffer-pool-size=64M"],
+    }},
+}}"#,
+            options.catalog,
+            self.name,
+            index + 1,
+            options.lease.as_millis(),
+            options.more,
+        )
+    }
+
+    /// Starts it. Its log goes on in the same file.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(&mut self) {
+        let log = File::options().create(true).append(true).open(self.path("log")).expect("a file can be opened");
+        let mut command = children::mortal(super::super::consul::embedded_binary());
+        command.arg("--config").arg(self.path("config.json5"));
+        command.env("MYSQL_REPL_USER", "repl").env("MYSQL_REPL_PASSWORD", "secret of the replicas");
+        command.env("MYSQL_USER", USER).env("MYSQL_PASSWORD", PASSWORD).env("MYSQL_DATABASE", "app");
+        command.env("MYSQL_ROOT_PASSWORD", "secret of root");
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor can be copied")).stderr(log);
+        self.child = Some(children::spawn(command).expect("pilotfish can be started"));
+    }
+
+    /// Whether it was started and not killed.
+    pub fn is_up(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its operator says.
+    pub fn report(&self) -> Option<Value> {
+        ask(SocketAddr::new(self.address, API_PORT), "/v1/status")
+    }
+
+    /// A client of its server.
+    pub fn client(&self) -> Client {
+        Client::new(self.address, PORT, self.path(&format!("run/{OPERATOR_FILE}")))
+    }
+
+    /// Where it keeps everything.
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// The process of one of its parts, if that runs.
+    pub fn pid(&self, part: Part) -> Option<Pid> {
+        let server = || -> Option<i32> { fs::read_to_string(self.path("run/mysqld.pid")).ok()?.trim().parse().ok() };
+        let number = match part {
+            Part::Supervisor => i32::try_from(self.child.as_ref()?.id()).ok()?,
+            Part::Operator => return self.operator(),
+            Part::Server => server().filter(|pid| Path::new(&format!("/proc/{pid}")).exists())?,
+        };
+        Pid::from_raw(number)
+    }
+
+    /// The operator is the supervisor's only child that is the same program.
+    fn operator(&self) -> Option<Pid> {
+        let supervisor = self.child.as_ref()?.id();
+        let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).ok()?;
+        let is_operator = |pid: &&str| {
+            fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains("mysql"))
+        };
+        Pid::from_raw(children.split_whitespace().find(is_operator)?.parse().ok()?)
+    }
+
+    /// Sends a signal to one of its parts, if that runs.
+    pub fn signal(&self, part: Part, signal: Signal) {
+        if let Some(pid) = self.pid(part) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// The server dies.
+    pub fn kill_server(&self) {
+        self.signal(Part::Server, Signal::KILL);
+    }
+
+    /// The machine is lost: all of it dies at once.
+    pub fn kill(&mut self) {
+        for part in [Part::Server, Part::Operator, Part::Supervisor] {
+            self.signal(part, Signal::KILL);
+        }
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let gone = || (self.server_of_last_run().is_none()).then_some(());
+        wait_until("the server to be gone", gone);
+    }
+
+    fn server_of_last_run(&self) -> Option<()> {
+        let pid = fs::read_to_string(self.path("run/mysqld.pid")).ok()?;
+        let line = fs::read(format!("/proc/{}/cmdline", pid.trim())).ok()?;
+        let own = self.directory.path().display().to_string();
+        String::from_utf8_lossy(&line).contains(&own).then_some(())
+    }
+
+    /// Everything stops, and nothing dies.
+    pub fn freeze(&self) {
+        for part in [Part::Supervisor, Part::Operator, Part::Server] {
+            self.signal(part, Signal::STOP);
+        }
+    }
+
+    /// The end of [`Member::freeze`].
+    pub fn thaw(&self) {
+        for part in [Part::Server, Part::Operator, Part::Supervisor] {
+            self.signal(part, Signal::CONT);
+        }
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        self.signal(Part::Supervisor, Signal::TERM);
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it was started");
+        wait_until("the member to end", || child.try_wait().expect("a child can be waited for"))
+    }
+
+    /// Runs `pilotfish mysql ...` for it; its exit code and what it printed.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub fn command(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new(super::super::consul::embedded_binary());
+        command.arg("mysql").arg("--config").arg(self.path("config.json5")).args(arguments);
+        command.env("MYSQL_REPL_USER", "repl").env("MYSQL_REPL_PASSWORD", "secret of the replicas");
+        let output = command.stdin(Stdio::null()).output().expect("pilotfish can be run");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        fs::read(self.path("log")).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
+    }
+
+    /// The end of its log, without what the server says of itself.
+    pub fn last_words(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("[Note]")).collect();
+        let end = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        format!("--- {} ({})\n{end}", self.name, self.address)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.thaw();
+        if self.child.is_some() {
+            self.kill();
+        }
+    }
+}

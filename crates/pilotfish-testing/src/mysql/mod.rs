@@ -1,0 +1,177 @@
+//! Clusters of MySQL or MariaDB under the real binary, and clients that write down what they were promised.
+//!
+//! Each member is a supervisor with its operator and its server, on an address of its own in 127.0.0.0/8. What a test does to it is what happens
+//! to machines: processes are killed or stopped, data is written behind the cluster's back.
+
+mod client;
+mod member;
+mod writer;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::http;
+pub use client::Client;
+pub use member::{Member, Part};
+pub use writer::{Tally, Writer};
+
+/// How long a cluster may take to become what it should be: servers are started, copied and recovered meanwhile.
+pub const CLUSTER_PATIENCE: Duration = Duration::from_secs(150);
+/// Time between two looks.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// `mariadbd` on PATH.
+    MariaDb,
+    /// What `PILOTFISH_TEST_MYSQLD` names.
+    MySql,
+}
+
+/// The words that start MySQL's server.
+///
+/// # Panics
+/// When `PILOTFISH_TEST_MYSQLD` does not name it.
+pub fn mysqld() -> Vec<String> {
+    let words = std::env::var("PILOTFISH_TEST_MYSQLD").unwrap_or_default();
+    assert!(
+        !words.is_empty(),
+        "no MySQL: run the tests with `cargo xtask test`, or set PILOTFISH_TEST_MYSQLD to the words that start one"
+    );
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What a cluster is like.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// Whose servers.
+    pub flavour: Flavour,
+    /// How many members.
+    pub members: usize,
+    /// Addresses of the catalog, as a config has them.
+    pub catalog: String,
+    /// How long a lease lasts.
+    pub lease: Duration,
+    /// More of the section `mysql`, as JSON5 with a comma at its end.
+    pub more: String,
+}
+
+/// A cluster. Everything of it is killed, and its data removed, on drop.
+pub struct MySqlCluster {
+    /// The members.
+    pub members: Vec<Member>,
+}
+
+/// Clusters of one process have networks of their own.
+static NEXT: AtomicU8 = AtomicU8::new(1);
+
+impl MySqlCluster {
+    /// Starts the members, and waits until one leads and all others are in sync.
+    ///
+    /// # Panics
+    /// When they do not get there.
+    pub fn start(options: &ClusterOptions) -> MySqlCluster {
+        let network = NEXT.fetch_add(1, Ordering::Relaxed);
+        let process = u8::try_from(std::process::id() % 120).unwrap_or(0);
+        let address = |index: usize| Ipv4Addr::new(127, 100 + process, network, u8::try_from(index + 1).unwrap_or(0));
+        let members = (0..options.members).map(|index| Member::new(index, IpAddr::V4(address(index)), options));
+        let mut cluster = MySqlCluster { members: members.collect() };
+        cluster.members.iter_mut().for_each(Member::start);
+        cluster.settle();
+        cluster
+    }
+
+    /// Waits until one member leads and takes writes, and all that run are in sync; its position among the members.
+    ///
+    /// # Panics
+    /// When that does not happen.
+    #[track_caller]
+    pub fn settle(&self) -> usize {
+        self.wait_for("a settled cluster", |cluster| {
+            let up: Vec<usize> = (0..cluster.members.len()).filter(|index| cluster.members[*index].is_up()).collect();
+            let leader = cluster.leader()?;
+            let report = cluster.members[leader].report()?;
+            let in_sync = report["lease"]["inSync"].as_array()?.len();
+            let acks = report["lease"]["acks"].as_u64()?;
+            let calm = report["why"]["code"] == "settled" && report["doing"].is_null();
+            (in_sync + 1 == up.len() && (acks > 0 || up.len() == 1) && calm).then_some(leader)
+        })
+    }
+
+    /// The member that leads by its own account: it holds the lease, and takes writes.
+    pub fn leader(&self) -> Option<usize> {
+        let leads = |member: &Member| {
+            let report = member.report()?;
+            let holds = report["lease"]["holder"] == report["id"] && report["lease"]["primary"] == report["id"];
+            let held = report["lease"]["state"] == "held";
+            let open = report["server"]["writable"] == true && report["role"] == "primary" && report["healthy"] == true;
+            (holds && held && open).then_some(())
+        };
+        self.members.iter().position(|member| member.is_up() && leads(member).is_some())
+    }
+
+    /// Looks until `condition` gives a value.
+    ///
+    /// # Panics
+    /// When it gives none within [`CLUSTER_PATIENCE`]; the members' last words are printed.
+    #[track_caller]
+    pub fn wait_for<T>(&self, what: &str, mut condition: impl FnMut(&MySqlCluster) -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(value) = condition(self) {
+                return value;
+            }
+            assert!(began.elapsed() < CLUSTER_PATIENCE, "waited in vain for {what}\n{}", self.last_words());
+            std::thread::sleep(INTERVAL);
+        }
+    }
+
+    /// Waits until a member's report says that it waits for this reason.
+    #[track_caller]
+    pub fn wait_for_reason(&self, member: usize, code: &str) -> Value {
+        self.wait_for(code, |cluster| {
+            let report = cluster.members[member].report()?;
+            (report["why"]["code"] == code).then_some(report)
+        })
+    }
+
+    /// Waits until all members that run hold the same data as the leader, and says what each acknowledged key it does not have. Everything that
+    /// clients were promised must be there.
+    ///
+    /// # Panics
+    /// When something is lost, or members stay different.
+    #[track_caller]
+    pub fn verify(&self, tallies: &[Tally]) {
+        let leader = self.settle();
+        let there = self.members[leader].client().keys();
+        for tally in tallies {
+            let lost: Vec<_> = tally.acknowledged.iter().filter(|key| !there.contains(key)).collect();
+            assert!(lost.is_empty(), "lost {} acknowledged writes: {lost:?}\n{}", lost.len(), self.last_words());
+        }
+        self.wait_for("equal data on all members", |cluster| {
+            let sums: Option<Vec<String>> = cluster
+                .members
+                .iter()
+                .filter(|member| member.is_up())
+                .map(|member| member.client().checksum())
+                .collect();
+            let sums = sums?;
+            sums.iter().all(|sum| *sum == sums[0]).then_some(())
+        });
+    }
+
+    /// The ends of all members' logs.
+    pub fn last_words(&self) -> String {
+        self.members.iter().map(Member::last_words).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Asks a member's operator.
+pub(crate) fn ask(address: SocketAddr, path: &str) -> Option<Value> {
+    let (_, body) = http::request(address, "GET", path, None, "")?;
+    serde_json::from_str(&body).ok()
+}

@@ -1,0 +1,81 @@
+//! A catalog that is away, wiped, or loses its leader.
+
+use pilotfish_testing::mysql::{Flavour, MySqlCluster, Part, Writer};
+use pilotfish_testing::{Consul, ConsulCluster, ConsulOptions, Kind, OnlyConsul};
+
+use crate::{Setting, options, turn};
+
+/// F-D3, F-D14, C4, C5: while the catalog is away the primary goes on, and it stays primary afterwards.
+#[test]
+fn c4_c5_d3_a_catalog_that_hangs_demotes_nobody() {
+    let setting = Setting::new(Flavour::MariaDb);
+    let writer = setting.writer();
+    let leader = setting.cluster.settle();
+    let server = setting.cluster.members[leader].pid(Part::Server);
+    setting.catalog.pause();
+    setting.cluster.wait_for_reason(leader, "riding-out");
+    let before = writer.tally().times.len();
+    writer.wait_for(100);
+    assert!(writer.tally().times.len() > before, "writes go on");
+    setting.catalog.resume();
+    assert_eq!(setting.cluster.settle(), leader);
+    assert_eq!(setting.cluster.members[leader].pid(Part::Server), server, "its server was not restarted");
+    let tally = writer.stop();
+    setting.cluster.verify(&[tally]);
+}
+
+/// On a real Consul of three servers, whose leader is killed: F-D3, F-D10, C7.
+#[test]
+fn c7_d3_d10_the_leader_of_three_consuls_is_killed() {
+    let turn = turn();
+    let mut consul = ConsulCluster::start();
+    let addresses: Vec<String> = consul.servers.iter().map(|server| server.http().to_string()).collect();
+    let cluster = MySqlCluster::start(&options(Flavour::MariaDb, &addresses.join(",")));
+    let primary = cluster.settle();
+    let server = cluster.members[primary].pid(Part::Server);
+    let lost = consul.leader();
+    let writer = Writer::to_primary(consul.servers[(lost + 1) % 3].http());
+    writer.wait_for(50);
+    consul.servers[lost].kill();
+    consul.leader();
+    writer.wait_for(300);
+    assert_eq!(cluster.settle(), primary, "an election of the catalog's is no failover");
+    assert_eq!(cluster.members[primary].pid(Part::Server), server);
+    // And with one server less a failover works.
+    cluster.members[primary].kill_server();
+    cluster.wait_for("another leader", |cluster| cluster.leader().filter(|leader| *leader != primary));
+    writer.wait_for(100);
+    let tally = writer.stop();
+    cluster.verify(&[tally]);
+    drop(turn);
+}
+
+/// F-D9: everything that the catalog knew is gone: nobody bootstraps over data; an operator says whose is the truth.
+#[test]
+fn d9_a_wiped_catalog_is_adopted_and_never_bootstrapped() {
+    let setting = Setting::new(Flavour::MariaDb);
+    let writer = setting.writer();
+    let leader = setting.cluster.settle();
+    let tally = writer.stop();
+    let term = setting.term();
+    setting.catalog.request("DELETE", "/v1/kv/mysql?recurse", "").expect("the catalog answers");
+    setting.cluster.wait_for_reason(leader, "catalog-wiped");
+    let (code, text) = setting.cluster.members[leader].command(&["adopt"]);
+    assert_eq!(code, 0, "{text}");
+    setting.cluster.verify(&[tally]);
+    assert!(setting.term() > term, "terms never fall");
+}
+
+/// The same cluster on a single real Consul.
+#[test]
+fn a_real_consul_serves_as_well() {
+    let kind = Kind::Consul(OnlyConsul::Judge);
+    let setting = Setting::on(Consul::start_with(ConsulOptions { kind, ..ConsulOptions::default() }), Flavour::MariaDb);
+    let writer = setting.writer();
+    let first = setting.cluster.settle();
+    setting.cluster.members[first].kill_server();
+    setting.other_leader(first);
+    writer.wait_for(100);
+    let tally = writer.stop();
+    setting.cluster.verify(&[tally]);
+}

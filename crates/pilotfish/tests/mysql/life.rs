@@ -1,0 +1,83 @@
+//! What people do on purpose: switch over, stop, pause, look.
+
+use pilotfish_testing::mysql::Flavour;
+
+use crate::Setting;
+
+fn switches_over(flavour: Flavour) {
+    let mut setting = Setting::new(flavour);
+    let writer = setting.writer();
+    let first = setting.cluster.settle();
+    let (code, text) = setting.cluster.members[first].command(&["switchover"]);
+    assert_eq!(code, 0, "{text}");
+    let second = setting.other_leader(first);
+    writer.wait_for(50);
+    setting.cluster.settle();
+    // SIGTERM to the primary does the same first: M4, M5, Y1, Y2, F-E19.
+    setting.cluster.members[second].terminate();
+    let status = setting.cluster.members[second].wait();
+    assert!(status.success(), "{status}\n{}", setting.cluster.last_words());
+    setting.other_leader(second);
+    writer.wait_for(50);
+    setting.cluster.members[second].start();
+    setting.cluster.settle();
+    let tally = writer.stop();
+    setting.cluster.verify(&[tally]);
+    let errant = |index: &usize| setting.cluster.members[*index].state().join("aside").exists();
+    assert_eq!((0..3).find(errant), None, "nothing was rebuilt: nobody had more than the others");
+}
+
+#[test]
+fn m4_m5_e12_e19_switchover_and_stop_lose_nothing() {
+    switches_over(Flavour::MariaDb);
+}
+
+#[test]
+fn y1_y2_e12_e19_the_same_on_mysql() {
+    switches_over(Flavour::MySql);
+}
+
+#[test]
+fn what_people_see_and_order() {
+    let setting = Setting::new(Flavour::MariaDb);
+    let leader = setting.cluster.settle();
+    let member = &setting.cluster.members[leader];
+    let (code, text) = member.command(&["status"]);
+    assert_eq!(code, 0, "{text}");
+    for part in ["m1", "m2", "m3", "primary", "replica", "2 members"] {
+        assert!(text.contains(part), "`{part}` is missing in\n{text}");
+    }
+    let (code, text) = member.command(&["status", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, report["lease"]["acks"].as_u64(), report["copies"].as_u64()), (0, Some(1), Some(2)));
+
+    // While paused nobody takes over; after it the cluster goes on.
+    assert_eq!(member.command(&["pause"]).0, 0);
+    setting.cluster.wait_for("the pause to be seen", |cluster| {
+        cluster.members.iter().all(|member| member.report().is_some_and(|it| it["paused"] == true)).then_some(())
+    });
+    let (code, text) = member.command(&["resume"]);
+    assert_eq!(code, 0, "{text}");
+    setting.cluster.settle();
+
+    let (code, text) = member.command(&["switchover", "--to", "nobody"]);
+    assert_ne!(code, 0);
+    assert!(text.contains("there is no member `nobody`; there are: m1, m2, m3"), "{text}");
+}
+
+/// A replica that is ordered to be built anew.
+#[test]
+fn a_replica_is_rebuilt_on_demand() {
+    let setting = Setting::new(Flavour::MariaDb);
+    let writer = setting.writer();
+    let leader = setting.cluster.settle();
+    let replica = (leader + 1) % 3;
+    let (code, text) = setting.cluster.members[replica].command(&["rebuild"]);
+    assert_eq!(code, 0, "{text}");
+    setting.cluster.wait_for("the old data to be set aside", |cluster| {
+        std::fs::read_dir(cluster.members[replica].state().join("aside")).ok()?.next().map(drop)
+    });
+    setting.cluster.settle();
+    let tally = writer.stop();
+    setting.cluster.verify(&[tally]);
+}

@@ -1,0 +1,75 @@
+//! MySQL and MariaDB on autopilot, as a user has them: the real binary, real servers, a real Consul or the embedded catalog, and faults.
+//!
+//! Every test ends with the same question: is every acknowledged write there, and do all members hold the same? Writers follow the catalog,
+//! and in places others write to every server that would take it. Names tell the traps that are meant: C, M and Y are traps of Consul,
+//! MariaDB and MySQL; D and E are failures that other tools were seen to have. No time is asserted: `cargo xtask bench failover` measures.
+
+mod catalog;
+mod crash;
+mod data;
+mod life;
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pilotfish_testing::mysql::{ClusterOptions, Flavour, MySqlCluster, Writer};
+use pilotfish_testing::{Consul, ConsulOptions, Kind};
+
+/// One cluster at a time: each is a dozen processes.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// A cluster of three on a catalog of its own.
+struct Setting {
+    catalog: Consul,
+    cluster: MySqlCluster,
+    _turn: MutexGuard<'static, ()>,
+}
+
+fn options(flavour: Flavour, catalog: &str) -> ClusterOptions {
+    ClusterOptions { flavour, members: 3, catalog: catalog.into(), lease: Duration::from_secs(3), more: String::new() }
+}
+
+fn turn() -> MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Setting {
+    /// On the embedded catalog.
+    fn new(flavour: Flavour) -> Setting {
+        Setting::on(Consul::start_with(ConsulOptions { kind: Kind::Embedded, ..ConsulOptions::default() }), flavour)
+    }
+
+    fn on(catalog: Consul, flavour: Flavour) -> Setting {
+        let turn = turn();
+        let cluster = MySqlCluster::start(&options(flavour, &catalog.http().to_string()));
+        Setting { catalog, cluster, _turn: turn }
+    }
+
+    fn http(&self) -> SocketAddr {
+        self.catalog.http()
+    }
+
+    /// A writer that follows the catalog, at work.
+    fn writer(&self) -> Writer {
+        let writer = Writer::to_primary(self.http());
+        writer.wait_for(50);
+        writer
+    }
+
+    /// Writers that write to every server, whether or not it should take it.
+    fn worst_of_clients(&self) -> Vec<Writer> {
+        self.cluster.members.iter().map(|member| Writer::to_server(member.address)).collect()
+    }
+
+    /// Waits for another leader than this one.
+    #[track_caller]
+    fn other_leader(&self, than: usize) -> usize {
+        self.cluster.wait_for("another leader", |cluster| cluster.leader().filter(|leader| *leader != than))
+    }
+
+    fn term(&self) -> u64 {
+        let leader = self.cluster.leader().expect("somebody leads");
+        self.cluster.members[leader].report().and_then(|report| report["lease"]["term"].as_u64()).expect("a term")
+    }
+}
