@@ -80,7 +80,7 @@ pub(super) fn settings_for_looking(location: Option<&ConfigLocation>) -> anyhow:
 async fn operate(mysql: &Mysql, client: pilotfish_consul::Client, log: &LogThread) -> anyhow::Result<u8> {
     let (operator, handle) = Operator::new(settings(mysql), credentials(mysql), client, log.sink()).await?;
     let (_stop, api) = open(mysql, &handle).await?;
-    watchdog::begin(mysql.lease);
+    watchdog::begin(mysql.lease, handle.clone());
     let code = operator.run().await;
     for task in api {
         task.abort();

@@ -5,10 +5,12 @@ use std::{
     io::Write as _,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
+
+use pilotfish_mysql::Handle;
 
 /// How many looks fit into the time that the operator may hang. Only so many in a row are believed: after the whole machine stood still, one
 /// look comes before the operator had its turn.
@@ -30,14 +32,24 @@ impl Watch {
     }
 }
 
+/// What the operator tells its watchdog.
+#[derive(Debug, Default)]
+struct Told {
+    turns: AtomicU64,
+    /// There is a server: without one a hang does no harm, and may be the removal of a large directory.
+    serving: AtomicBool,
+}
+
 /// Begins to watch the event loop that this is called in. The process has taken over its signals by then, so the thread gets none.
-pub(super) fn begin(limit: Duration) {
-    let turns = Arc::new(AtomicU64::new(1));
+pub(super) fn begin(limit: Duration, handle: Handle) {
+    let told = Arc::new(Told::default());
     let pause = limit / LOOKS;
-    let counted = turns.clone();
+    let tells = told.clone();
     tokio::spawn(async move {
         loop {
-            counted.fetch_add(1, Ordering::Relaxed);
+            let server = handle.report().server;
+            tells.serving.store(server.is_some_and(|server| server.state == "running"), Ordering::Relaxed);
+            tells.turns.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(pause / 2).await;
         }
     });
@@ -45,7 +57,7 @@ pub(super) fn begin(limit: Duration) {
         let mut watch = Watch::default();
         loop {
             std::thread::sleep(pause);
-            if watch.looks_at(turns.load(Ordering::Relaxed)) {
+            if watch.looks_at(told.turns.load(Ordering::Relaxed)) && told.serving.load(Ordering::Relaxed) {
                 let text = format!(
                     "error: the operator has hung for {limit:?}, a mistake of ours: it ends, and the server with it"
                 );
