@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotfish_config::{Config, Errors, Interface, Loaded, MASK, Secret, Surroundings, load, show};
+use pilotfish_config::{Config, Errors, Interface, Loaded, MASK, Problem, Secret, Surroundings, load, show};
 
 /// Two networks, two variables.
 pub(crate) fn surroundings() -> Surroundings {
@@ -60,6 +60,8 @@ pub(crate) fn round_trip(config: &Config, surroundings: &Surroundings) {
         *token = Secret::new(MASK);
     }
     assert_eq!(loaded.config, expect, "{shown}");
-    assert_eq!(loaded.warnings, [], "{shown}");
+    // A stop that is too short for a database is doubtful whoever writes it down.
+    let warned = loaded.warnings.iter().filter(|warning| warning.path != "stopTimeout" || config.mysql.is_none());
+    assert_eq!(warned.collect::<Vec<_>>(), Vec::<&Problem>::new(), "{shown}");
     assert_eq!(show(&loaded.config, &BTreeMap::new()), shown);
 }

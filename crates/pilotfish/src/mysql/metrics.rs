@@ -7,16 +7,20 @@ use pilotfish_mysql::Report;
 use super::advice::advice;
 use crate::metrics::Exposition;
 
-/// What operators count, and what it is; each is there from the start, so that an increase is one.
-const COUNTERS: [(&str, &str); 8] = [
-    ("promotions", "How often this member opened for writes."),
-    ("take-overs", "How often this member took the lease of another or of a former run."),
-    ("switchovers", "How often this member handed over or took over in order."),
-    ("fences", "How often the server was killed because it might have been one too many."),
-    ("starts", "How often the server was started."),
-    ("rebuilds", "How often the data was copied anew from another member."),
-    ("copies", "How many copies were given to other members."),
-    ("objections", "Decisions that were not carried out because they contradict themselves: a mistake of ours."),
+/// What operators count, its metric, and what it is; each is there from the start, so that an increase is one.
+const COUNTERS: [(&str, &str, &str); 8] = [
+    ("promotions", "promotions", "How often this member opened for writes."),
+    ("take-overs", "take_overs", "How often this member took the lease of another or of a former run."),
+    ("switchovers", "switchovers", "How often this member handed over or took over in order."),
+    ("fences", "fences", "How often the server was killed because it might have been one too many."),
+    ("starts", "starts", "How often the server was started."),
+    ("rebuilds", "rebuilds", "How often the data was copied anew from another member."),
+    ("copies", "copies_given", "How many copies were given to other members."),
+    (
+        "objections",
+        "objections",
+        "Decisions that were not carried out because they contradict themselves: a mistake of ours.",
+    ),
 ];
 
 /// Roles that a member can have.
@@ -29,9 +33,8 @@ pub(super) fn render(report: &Report, exposition: Exposition) -> String {
     lease(&mut out, report);
     members(&mut out, report);
     server(&mut out, report);
-    for (name, help) in COUNTERS {
-        let count = report.counters.get(name).copied().unwrap_or_default();
-        out.counter(&name.replace('-', "_"), help, count);
+    for (name, metric, help) in COUNTERS {
+        out.counter(metric, help, report.counters.get(name).copied().unwrap_or_default());
     }
     out.family(
         "promotion_phase_seconds",
@@ -176,3 +179,6 @@ impl Writer {
         let _ = writeln!(self.text, "pilotfish_mysql_{name}_total {value}");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ mod plan;
 mod print;
 mod progress;
 mod style;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,10 @@ use pilotfish_config::{Durability, Loaded, MYSQL_VARIABLE, Mysql};
 use pilotfish_mysql::{Credentials, Handle, Level, Operator, PolicySettings, Secret, Settings};
 use tokio::sync::oneshot;
 
-use super::api::{self, Caller};
+use super::{
+    api::{self, Caller},
+    watchdog,
+};
 use crate::{
     command_line::ConfigLocation,
     errors::UsageError,
@@ -77,6 +80,7 @@ pub(super) fn settings_for_looking(location: Option<&ConfigLocation>) -> anyhow:
 async fn operate(mysql: &Mysql, client: pilotfish_consul::Client, log: &LogThread) -> anyhow::Result<u8> {
     let (operator, handle) = Operator::new(settings(mysql), credentials(mysql), client, log.sink()).await?;
     let (_stop, api) = open(mysql, &handle).await?;
+    watchdog::begin(mysql.lease, handle.clone());
     let code = operator.run().await;
     for task in api {
         task.abort();

@@ -118,10 +118,10 @@ async fn may_lose(client: &Client, member: Option<&str>, yes: bool, json: bool, 
 fn described(loss: &LossReport) -> String {
     let mut text = format!("{} would be primary in term {}: {}", loss.name, loss.term, loss.text);
     if loss.needless {
-        text.push_str("\nIt needs no force: it happens by itself, without loss, if you wait.");
+        text.push_str("\nIt needs no force: a switchover, or an election without the primary, loses nothing.");
     }
     if let Some(missing) = loss.missing.as_ref().filter(|_| loss.missing_count > 0) {
-        text.push_str(&format!("\nKnown to be lost: {} transactions ({missing}).", loss.missing_count));
+        text.push_str(&format!("\nKnown to be lost, number of transactions: {} ({missing}).", loss.missing_count));
     }
     text
 }
@@ -157,8 +157,8 @@ mod tests {
         };
         let text = described(&loss);
         assert!(text.starts_with("db-2 would be primary in term 8: db-3 may have more"), "{text}");
-        assert!(text.ends_with("Known to be lost: 1 transactions (0-1-5)."), "{text}");
+        assert!(text.ends_with("Known to be lost, number of transactions: 1 (0-1-5)."), "{text}");
         let needless = described(&LossReport { needless: true, missing: None, ..loss });
-        assert!(needless.ends_with("without loss, if you wait."), "{needless}");
+        assert!(needless.ends_with("loses nothing."), "{needless}");
     }
 }

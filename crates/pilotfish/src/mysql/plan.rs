@@ -110,7 +110,11 @@ fn for_people(mysql: &Mysql, style: Style) -> String {
         shown(policy.switchover_limit)
     );
     text.push_str("\nTwo primaries:\n");
-    text.push_str("  writes of both that are acknowledged       never: an election needs members without which the old one gets no acknowledgement\n");
+    let split = match mysql.durability {
+        Durability::Quorum => "never: an election needs members without which the old one gets no acknowledgement",
+        Durability::Async => "those of the old one until its lease ends, and they are lost",
+    };
+    let _ = writeln!(text, "  {:<42} {split}", "writes of both that are acknowledged");
     let stale = match plan.stale_reads {
         Duration::ZERO => "none: it is killed before anybody may be elected".to_owned(),
         time => format!("up to {}", shown(time)),

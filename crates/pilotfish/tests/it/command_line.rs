@@ -233,3 +233,41 @@ fn a_subcommand_s_name_after_run_is_an_application() {
     assert_eq!(pilot.wait_for_end(), End::Code(0));
     pilot.wait_for_line("said: x");
 }
+
+#[test]
+fn a_database_without_a_config_needs_the_password_of_replication_and_nothing_else() {
+    let output = run(&["mysqld", "--max-connections=50"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("MYSQL_REPL_PASSWORD is not set"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_server_that_is_only_asked_something_and_one_of_a_config_without_a_section_run_as_they_are() {
+    let forms: [&[&str]; 2] = [&["mysqld", "--version"], &["-c", "@DIR@/config.json5", "mysqld", "--port=1"]];
+    for form in forms {
+        let mut stage = Stage::new();
+        let pilot = stage.config("{}").script("mysqld", SAY).arguments(form).start();
+        assert_eq!(pilot.wait_for_end(), End::Code(0), "{form:?} {}", pilot.story());
+        let said = format!("said: {}", form.last().expect("a form has words"));
+        assert!(pilot.stdout.text().lines().any(|line| line == said), "{form:?} {}", pilot.story());
+    }
+}
+
+#[test]
+fn commands_for_databases_say_what_is_wrong() {
+    let absent = ["--socket", "/nowhere/pilotfish.sock"];
+    for words in [&["mysql", "status"][..], &["mysql", "why"], &["mysql", "switchover"], &["mysql", "pause"]] {
+        let output = run(&[words, &absent[..]].concat());
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        assert!(stderr(&output).contains("no operator of a database runs here"), "{words:?} {}", stderr(&output));
+    }
+    let output = run(&["mysql", "failover"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let output = run(&["mysql", "run"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let output = run(&["mysql", "plan", "-c", "{ mysql: { lease: '10s' } }"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("a lease of 10.0 s"), "{}", stdout(&output));
+    let output = run(&["mysql", "plan", "-c", "{ mysql: { lease: '100s' } }"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
