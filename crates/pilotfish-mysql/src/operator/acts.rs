@@ -98,7 +98,20 @@ impl Operator {
                     done(database.attach(&source, mode, STATEMENT_LIMIT).await.map(|()| Effect::Nothing));
                 });
             }
-            other => self.state(other, done),
+            statement @ (Act::StopReceiver { .. }
+            | Act::Drain { .. }
+            | Act::SetGate { .. }
+            | Act::SetAcks { .. }
+            | Act::Open { .. }
+            | Act::Close { .. }) => self.state(statement, done),
+            // Not of this lane.
+            Act::Wait
+            | Act::Remember { .. }
+            | Act::WriteLease { .. }
+            | Act::PublishVote { .. }
+            | Act::PublishRecord { .. }
+            | Act::Register { .. }
+            | Act::Answer { .. } => done(Ok(Effect::Nothing)),
         }
     }
 

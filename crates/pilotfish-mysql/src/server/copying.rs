@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use pilotfish_autopilot::{ClusterId, Flavour};
 use pilotfish_process::{Command, Exit};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -271,7 +271,7 @@ async fn forward(mut from: UnixStream, to: &mpsc::Sender<Result<Bytes, Error>>) 
 }
 
 /// The status of an answer whose head is read.
-async fn head(stream: &mut (impl AsyncRead + Unpin + tokio::io::AsyncBufRead)) -> std::io::Result<u16> {
+async fn head(stream: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<u16> {
     let mut status = 0;
     for number in 0..100 {
         let mut line = String::new();
@@ -287,7 +287,7 @@ async fn head(stream: &mut (impl AsyncRead + Unpin + tokio::io::AsyncBufRead)) -
 }
 
 /// The length of the next chunk; `None` at the end.
-async fn chunk(stream: &mut (impl AsyncRead + Unpin + tokio::io::AsyncBufRead)) -> std::io::Result<Option<usize>> {
+async fn chunk(stream: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<usize>> {
     let mut line = String::new();
     timeout(SILENCE, stream.read_line(&mut line)).await??;
     if line.is_empty() {

@@ -174,19 +174,22 @@ async fn write(target: &Target, pause: Duration, stop: &AtomicBool, tally: &Mute
             outcome = timeout(PATIENCE, work) => outcome.is_ok_and(|outcome| outcome.is_ok()),
             () = moved => false,
         };
-        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        match (done, made) {
-            (true, true) => {
-                tally.acknowledged.insert(key);
-                tally.times.push(Instant::now());
-            }
-            (true, false) => made = true,
-            (false, _) => {
-                tally.failures += 1;
-                open = None;
-            }
+        if !note(tally, key, done, made) {
+            open = None;
         }
-        drop(tally);
+        made |= done;
         sleep(pause).await;
     }
+}
+
+/// Writes down what became of a statement; false if the connection is of no use any more. Making the table is no promise.
+fn note(tally: &Mutex<Tally>, key: u64, done: bool, promise: bool) -> bool {
+    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    if done && promise {
+        tally.acknowledged.insert(key);
+        tally.times.push(Instant::now());
+    } else if !done {
+        tally.failures += 1;
+    }
+    done
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use pilotfish_autopilot::{Flavour, GtidSet, MemberId, Mode, Receiver, Term};
 use pilotfish_testing::{Database as Kind, DatabaseServer, PATIENCE};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, Place, Target};
 use super::{Database, LocalAccess, Seen, Source, Tools, derived, executed_of, provision};
@@ -187,7 +187,7 @@ impl Member {
                 return seen;
             }
             assert!(start.elapsed() < PATIENCE, "waited in vain for {what}; {:?} says {seen:?}", self.id());
-            sleep(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
         }
     }
 
