@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::client::{Client, OPERATOR_FILE, PASSWORD, USER};
 use super::{ClusterOptions, Flavour, ask, mysqld};
 use crate::children;
+use crate::consul::embedded_binary;
 use crate::wait::wait_until;
 
 /// The ports of every member: each has an address of its own.
@@ -38,6 +39,7 @@ pub struct Member {
     pub address: IpAddr,
     name: String,
     directory: TempDir,
+    pilotfish: PathBuf,
     child: Option<Child>,
 }
 
@@ -48,7 +50,8 @@ impl Member {
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(directory.path(), open).expect("our own directory can be changed");
         let name = format!("m{}", index + 1);
-        let member = Member { address, name, directory, child: None };
+        let pilotfish = options.pilotfish.clone().unwrap_or_else(embedded_binary);
+        let member = Member { address, name, directory, pilotfish, child: None };
         fs::write(member.path("config.json5"), member.config(index, options)).expect("a file can be written");
         member
     }
@@ -61,6 +64,7 @@ impl Member {
         let address = self.address;
         let directory = self.directory.path().display();
         let program = match options.flavour {
+            _ if !options.program.is_empty() => format!("program: {:?},", options.program),
             Flavour::MariaDb => String::new(),
             Flavour::MySql => format!("program: {:?},", mysqld()),
         };
@@ -89,7 +93,7 @@ impl Member {
     /// When it cannot be started.
     pub fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a file can be opened");
-        let mut command = children::mortal(super::super::consul::embedded_binary());
+        let mut command = children::mortal(&self.pilotfish);
         command.arg("--config").arg(self.path("config.json5"));
         command.env("MYSQL_REPL_USER", "repl").env("MYSQL_REPL_PASSWORD", "secret of the replicas");
         command.env("MYSQL_USER", USER).env("MYSQL_PASSWORD", PASSWORD).env("MYSQL_DATABASE", "app");
@@ -209,7 +213,7 @@ impl Member {
     /// # Panics
     /// When it cannot be run.
     pub fn command(&self, arguments: &[&str]) -> (i32, String) {
-        let mut command = Command::new(super::super::consul::embedded_binary());
+        let mut command = Command::new(&self.pilotfish);
         command.arg("mysql").arg("--config").arg(self.path("config.json5")).args(arguments);
         command.env("MYSQL_REPL_USER", "repl").env("MYSQL_REPL_PASSWORD", "secret of the replicas");
         let output = command.stdin(Stdio::null()).output().expect("pilotfish can be run");

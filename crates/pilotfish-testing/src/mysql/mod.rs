@@ -8,6 +8,7 @@ mod member;
 mod writer;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,10 @@ pub struct ClusterOptions {
     pub lease: Duration,
     /// More of the section `mysql`, as JSON5 with a comma at its end.
     pub more: String,
+    /// The binary, if not the one beside the tests.
+    pub pilotfish: Option<PathBuf>,
+    /// The words that start the server, if they are not known otherwise.
+    pub program: Vec<String>,
 }
 
 /// A cluster. Everything of it is killed, and its data removed, on drop.

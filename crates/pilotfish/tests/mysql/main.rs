@@ -33,6 +33,8 @@ fn options(flavour: Flavour, catalog: &[SocketAddr]) -> ClusterOptions {
         catalog: catalog.iter().map(ToString::to_string).collect(),
         lease: Duration::from_secs(3),
         more: String::new(),
+        pilotfish: None,
+        program: Vec::new(),
     }
 }
 
