@@ -65,6 +65,8 @@ pub struct ConsulOptions {
     pub production: bool,
     /// Also answer DNS, see [`Consul::dns`].
     pub dns: bool,
+    /// The binary that serves the embedded catalog, if not the one beside the tests.
+    pub pilotfish: Option<PathBuf>,
     /// More configuration, as Consul's JSON without the outer braces.
     pub extra: Option<String>,
 }
@@ -233,7 +235,7 @@ impl Consul {
     }
 
     fn embedded_command(&self, data: &Path) -> Command {
-        let mut command = children::mortal(embedded_binary());
+        let mut command = children::mortal(self.options.pilotfish.clone().unwrap_or_else(embedded_binary));
         command.arg("catalog").arg(format!("--listen={}", self.http())).arg(format!("--node={}", self.node()));
         // A `-dev` server keeps what was registered with its agent in its directory, and the embedded catalog everything or nothing.
         command.arg("--data").arg(data);

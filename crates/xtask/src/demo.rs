@@ -58,10 +58,7 @@ impl Afterwards {
 /// Shows everything, then takes everything down, also when a step fails or somebody presses Ctrl-C.
 pub(crate) fn demo(options: Options) -> Result<()> {
     let (consul, promtool) = setup::demo(options.consul)?;
-    let pilotfish = match &options.pilotfish {
-        Some(path) => path.canonicalize().with_context(|| format!("cannot find {}", path.display()))?,
-        None => build()?,
-    };
+    let pilotfish = binary(options.pilotfish)?;
     let interrupt = Interrupt::install()?;
     let narrator = Narrator::new();
     let (catalog, named) = match consul {
@@ -83,7 +80,11 @@ pub(crate) fn demo(options: Options) -> Result<()> {
     show.close()
 }
 
-fn build() -> Result<PathBuf> {
+/// The binary that is shown: the one that was named, or one that is built now.
+pub(crate) fn binary(named: Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return path.canonicalize().with_context(|| format!("cannot find {}", path.display()));
+    }
     workspace::run(workspace::cargo().args(["build", "--package", "pilotfish"]))?;
     Ok(workspace::target_dir().join("debug/pilotfish"))
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod demo_mysql;
 mod dist;
 mod elf;
 mod fuzz;
@@ -74,6 +75,9 @@ enum Command {
         /// Use a real Consul instead of our own catalog.
         #[arg(long)]
         consul: bool,
+        /// Show three database members instead: one is killed, another takes over.
+        #[arg(long, conflicts_with_all = ["v2", "consul"])]
+        mysql: bool,
         /// Show this binary instead of building one.
         #[arg(long, value_name = "PATH")]
         pilotfish: Option<PathBuf>,
@@ -138,7 +142,11 @@ fn main() -> ExitCode {
         }),
         Command::Test { no_verify, filters } => test::test(&test::Options { filters, no_verify }),
         Command::Dist => dist::dist().map(drop),
-        Command::Demo { keep, seconds, v2, consul, pilotfish } => {
+        Command::Demo { keep, seconds, mysql: true, pilotfish, .. } => {
+            let afterwards = demo::Afterwards::new(keep, seconds);
+            demo::binary(pilotfish).and_then(|pilotfish| demo_mysql::demo(pilotfish, &afterwards))
+        }
+        Command::Demo { keep, seconds, mysql: false, v2, consul, pilotfish } => {
             let afterwards = demo::Afterwards::new(keep, seconds);
             demo::demo(demo::Options { afterwards, v2, consul, pilotfish })
         }

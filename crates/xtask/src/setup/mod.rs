@@ -41,6 +41,11 @@ pub(crate) fn demo(consul: bool) -> Result<(Option<PathBuf>, Option<PathBuf>)> {
     Ok((consul, Archived::PROMTOOL.find()))
 }
 
+/// Brings what the demo of databases needs, and no more.
+pub(crate) fn databases() -> Result<()> {
+    packages::install_missing(|program| packages::DATABASES.contains(&program))
+}
+
 /// Other supervisors for containers, to be measured beside ours: name and path.
 pub(crate) fn inits() -> Result<Vec<(&'static str, PathBuf)>> {
     let paths = archive::bring(&[Archived::TINI, Archived::DUMB_INIT])?;

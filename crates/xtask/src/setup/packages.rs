@@ -54,6 +54,9 @@ install "$@" || { dpkg --configure -a && install "$@"; }
 /// The programs without which the demo does not run. Everything else of the list is for tests.
 pub(super) const DEMO: [&str; 6] = ["nginx", "node", "curl", "unshare", "setpriv", "ps"];
 
+/// What a cluster of MariaDB needs.
+pub(super) const DATABASES: [&str; 4] = ["mariadbd", "mariadb-backup", "zstd", "setpriv"];
+
 /// Installs the packages of the programs that are needed and not there.
 pub(super) fn install_missing(needed: impl Fn(&str) -> bool) -> Result<()> {
     let packages = missing(&|program| !needed(program) || find_program(program).is_some());
