@@ -1,5 +1,6 @@
 //! MariaDB's statements.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pilotfish_autopilot::{Access, Applier, Flavour, GtidSet, Mode, Receiver, Term};
@@ -7,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, Fields, quote};
 use super::history::{self, TermRow};
-use super::{Seen, Shared, Source, accounts, relay_log};
+use super::{RelayLog, Seen, Shared, Source, accounts, relay_log};
 use crate::error::Error;
 
 /// The source no longer has what is asked for (ER_MASTER_FATAL_ERROR_READING_BINLOG).
@@ -53,7 +54,7 @@ pub(super) async fn executed(connection: &mut Connection) -> Result<GtidSet, Err
 }
 
 /// Looks at everything: connections before positions, and what was received before what was executed.
-pub(super) async fn look(connection: &mut Connection, shared: &Shared) -> Result<Seen, Error> {
+pub(super) async fn look(connection: &mut Connection, shared: &Arc<Shared>) -> Result<Seen, Error> {
     const DOING: &str = "looking at the server";
     let connections = accounts::connections(connection, Flavour::MariaDb, &shared.access).await?;
     let gate = accounts::gate(connection, Flavour::MariaDb, &shared.access).await?;
@@ -63,7 +64,7 @@ pub(super) async fn look(connection: &mut Connection, shared: &Shared) -> Result
     let status = connection.rows(DOING, "SHOW SLAVE STATUS").await?;
     let status = status.first();
     let (row, executed) = history(connection).await?;
-    let received = received(shared, status, row.as_ref(), &executed).await?;
+    let received = received(shared, status, row.as_ref(), &executed)?;
     let waiting = connections.oldest_wait.is_some();
     let read_only = variables.is_on("read_only");
     let attached = shared.run().attached;
@@ -111,9 +112,10 @@ fn applier(status: Option<&Fields>) -> Applier {
     }
 }
 
-/// What was received: by the running threads, or, after a restart, by the relay log's files, of which the server knows nothing (M2).
-async fn received(
-    shared: &Shared,
+/// What was received: by the running threads, or, after a restart, by the relay log's files, of which the server knows nothing (M2). Until those
+/// are read nobody can say, and so there is no answer.
+fn received(
+    shared: &Arc<Shared>,
     status: Option<&Fields>,
     row: Option<&TermRow>,
     executed: &GtidSet,
@@ -126,16 +128,34 @@ async fn received(
     if run.attached.is_some() || run.attaching || !idle {
         return Ok(known);
     }
-    let held = match run.relay_log {
-        Some(held) => held,
-        None => {
-            let last = relay_log::last_position(&shared.tools).await?;
+    match run.relay_log {
+        RelayLog::Ends(last) => {
             let held = history::received(row, executed, &last)?;
-            shared.run().relay_log = Some(held.clone());
-            held
+            Ok(known.union(&held).unwrap_or(known))
         }
-    };
-    Ok(known.union(&held).unwrap_or(known))
+        RelayLog::Unknown => {
+            shared.run().relay_log = RelayLog::BeingRead;
+            read_relay_log(shared.clone(), run.number);
+            Err(being_read())
+        }
+        RelayLog::BeingRead => Err(being_read()),
+    }
+}
+
+fn being_read() -> Error {
+    Error::Unreachable { doing: "looking at the server", text: "its relay log is being read".into() }
+}
+
+/// Reads the relay log's files beside everything else, however long that takes; what is found counts if the server is still the same run.
+fn read_relay_log(shared: Arc<Shared>, number: u64) {
+    tokio::spawn(async move {
+        let last = relay_log::last_position(&shared.tools).await;
+        let mut run = shared.run();
+        if run.number == number {
+            // If it could not be read, the next look begins anew.
+            run.relay_log = last.map_or(RelayLog::Unknown, RelayLog::Ends);
+        }
+    });
 }
 
 /// Applies what the relay log holds.
@@ -150,7 +170,7 @@ pub(super) async fn drain(connection: &mut Connection, shared: &Shared, limit: D
         let (row, executed) = history(connection).await?;
         let last = relay_log::last_position(&shared.tools).await?;
         let held = history::received(row.as_ref(), &executed, &last)?;
-        shared.run().relay_log = Some(held.clone());
+        shared.run().relay_log = RelayLog::Ends(last);
         if !executed.contains(&held) {
             let text = format!("{held} should be there, and {executed} is");
             return Err(Error::Answer { doing: DOING, text });
@@ -204,7 +224,7 @@ pub(super) async fn attach(
     {
         let mut run = shared.run();
         run.attached = Some((source.member, mode));
-        run.relay_log = None;
+        run.relay_log = RelayLog::Unknown;
     }
     wait_for_connection(connection).await
 }

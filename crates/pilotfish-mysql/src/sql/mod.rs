@@ -130,8 +130,22 @@ pub(crate) struct RunState {
     pub(crate) attached: Option<(MemberId, Mode)>,
     /// It is being told to follow another: its relay log comes and goes.
     pub(crate) attaching: bool,
-    /// MariaDB: what its relay log held when it was started, once that was looked at.
-    pub(crate) relay_log: Option<GtidSet>,
+    /// MariaDB: what its relay log held when it was started.
+    pub(crate) relay_log: RelayLog,
+    /// Counts the runs.
+    pub(crate) number: u64,
+}
+
+/// What is known of a relay log that was there when the server was started.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum RelayLog {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// It is being read.
+    BeingRead,
+    /// The GTID of its last whole transaction; empty if there is none.
+    Ends(String),
 }
 
 impl Shared {
@@ -206,7 +220,10 @@ impl Database {
 
     /// A new run of the server begins: nothing of the last one counts. What is still under way fails with its connections.
     pub(crate) fn forget(&self) {
-        *self.shared.run() = RunState::default();
+        {
+            let mut run = self.shared.run();
+            *run = RunState { number: run.number + 1, ..RunState::default() };
+        }
         for lane in [Lane::Probe, Lane::Look, Lane::Act] {
             if let Ok(mut slot) = self.lane(lane).try_lock() {
                 *slot = None;

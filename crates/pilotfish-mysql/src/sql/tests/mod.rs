@@ -139,7 +139,18 @@ impl Member {
     }
 
     async fn look(&self) -> Seen {
-        self.database.look(LIMIT).await.expect("a look")
+        let start = Instant::now();
+        loop {
+            match self.database.look(LIMIT).await {
+                Ok(seen) => return seen,
+                // Nobody can say what it has received until its relay log has been read.
+                Err(error) if error.to_string().contains("is being read") => {
+                    assert!(start.elapsed() < PATIENCE, "{error}");
+                    tokio::task::yield_now().await;
+                }
+                Err(error) => panic!("a look: {error}"),
+            }
+        }
     }
 
     async fn attach(&self, source: &Member, mode: Mode) {
