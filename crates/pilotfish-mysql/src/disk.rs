@@ -220,19 +220,12 @@ impl Disk {
     }
 
     /// Where errant transactions are exported to.
-    pub(crate) fn export_directory(&self) -> Result<PathBuf, Error> {
-        let directory = self.aside("errant")?;
-        fs::create_dir(&directory).map_err(|source| failed("make the directory", &directory, source))?;
-        Ok(directory)
+    pub(crate) fn exports(&self) -> Exports {
+        Exports(self.directory.clone())
     }
 
     fn aside(&self, what: &str) -> Result<PathBuf, Error> {
-        let directory = self.directory.join("aside");
-        fs::create_dir_all(&directory).map_err(|source| failed("make the directory", &directory, source))?;
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let free = |n: &u32| !directory.join(format!("{seconds:012}-{n:02}-{what}")).exists();
-        let number = (0..100).find(free).unwrap_or(99);
-        Ok(directory.join(format!("{seconds:012}-{number:02}-{what}")))
+        aside(&self.directory, what)
     }
 
     /// Removes the oldest data directories that were set aside, but for so many; exports stay.
@@ -247,6 +240,29 @@ impl Disk {
         }
         Ok(())
     }
+}
+
+/// Makes directories for exports.
+#[derive(Clone, Debug)]
+pub(crate) struct Exports(PathBuf);
+
+impl Exports {
+    /// A new directory.
+    pub(crate) fn directory(&self) -> Result<PathBuf, Error> {
+        let directory = aside(&self.0, "errant")?;
+        fs::create_dir(&directory).map_err(|source| failed("make the directory", &directory, source))?;
+        Ok(directory)
+    }
+}
+
+/// A path below `aside` that is not taken.
+fn aside(member: &Path, what: &str) -> Result<PathBuf, Error> {
+    let directory = member.join("aside");
+    fs::create_dir_all(&directory).map_err(|source| failed("make the directory", &directory, source))?;
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let free = |n: &u32| !directory.join(format!("{seconds:012}-{n:02}-{what}")).exists();
+    let number = (0..100).find(free).unwrap_or(99);
+    Ok(directory.join(format!("{seconds:012}-{number:02}-{what}")))
 }
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use pilotfish_autopilot::{Act, Data, Identity, Lane, MemberId, Server as ServerState, Term, Time};
+use pilotfish_autopilot::{Act, Condemnation, Data, Identity, Lane, MemberId, Server as ServerState, Term, Time};
 use pilotfish_process::Exit;
 
 use super::fact::{Effect, Fact};
 use super::{Level, Operator, Run, clock, reporting};
 use crate::error::Error;
 use crate::server::{Donor, Running};
-use crate::sql::Source;
+use crate::sql::{Source, executed_of};
 
 /// How long a statement may take that changes a setting.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
@@ -218,25 +218,32 @@ impl Operator {
         })
     }
 
-    fn condemn(
-        &mut self,
-        reason: pilotfish_autopilot::Condemnation,
-        done: impl FnOnce(Result<Effect, Error>) + Send + 'static,
-    ) {
-        let errant = match &reason {
-            pilotfish_autopilot::Condemnation::Errant(gtids) => Some(gtids.clone()),
-            pilotfish_autopilot::Condemnation::Purged
-            | pilotfish_autopilot::Condemnation::ApplierStopped
-            | pilotfish_autopilot::Condemnation::NeverUsed => None,
+    fn condemn(&mut self, reason: Condemnation, done: impl FnOnce(Result<Effect, Error>) + Send + 'static) {
+        let errant = match reason {
+            Condemnation::Errant(gtids) => Some(gtids),
+            Condemnation::Purged | Condemnation::ApplierStopped | Condemnation::NeverUsed => None,
         };
-        let Some(gtids) = errant else { return done(Ok(Effect::Condemned(None))) };
-        let directory = match self.disk.export_directory() {
-            Ok(directory) => directory,
-            Err(error) => return done(Err(error)),
-        };
-        let server = self.server.clone();
+        let ours = self.view.facts().map(|facts| facts.executed.clone());
+        let holder = self.view.lease().and_then(|(lease, _)| self.source(lease.holder));
+        let (flavour, limit) = (self.view.flavour, self.policy.request_limit * 2);
+        let (user, password) =
+            (self.credentials.replication_user.clone(), self.credentials.replication_password.clone());
+        let (server, disk) = (self.server.clone(), self.disk.exports());
         tokio::spawn(async move {
-            done(server.export_errant(&directory, &gtids).await.map(|path| Effect::Condemned(Some(path))));
+            // A stray write may have stopped the applier before anybody noticed the write itself.
+            let errant = match (errant, ours, holder) {
+                (None, Some(ours), Some(holder)) => {
+                    let theirs = executed_of(flavour, &holder, &user, &password, limit).await.ok();
+                    theirs.map(|theirs| ours.subtract(&theirs)).filter(|errant| !errant.is_empty())
+                }
+                (errant, ..) => errant,
+            };
+            let Some(gtids) = errant else { return done(Ok(Effect::Condemned(None))) };
+            let exported = match disk.directory() {
+                Ok(directory) => server.export_errant(&directory, &gtids).await,
+                Err(error) => Err(error),
+            };
+            done(exported.map(|path| Effect::Condemned(Some(path))));
         });
     }
 
