@@ -9,6 +9,7 @@
 //! ```
 //!
 //! A file is replaced as a whole and synced with its directory before anything that depends on it is done. Promises and epochs never fall.
+//! A new copy gets its pilotfish.json last, when all else of it is synced: with one it is complete, and is put in place even after a crash.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -22,6 +23,8 @@ use crate::error::Error;
 
 const MEMBER: &str = "member.json";
 const IDENTITY: &str = "pilotfish.json";
+/// The end of the name of a directory with exported transactions.
+const ERRANT: &str = "errant";
 
 /// One member's directory. It is locked as long as this lives: two operators on one directory would each keep half of a promise.
 #[derive(Debug)]
@@ -99,6 +102,9 @@ impl Disk {
                 member
             }
         };
+        if let Some(text) = member.cluster.as_ref().filter(|text| hexadecimal(text).is_none()) {
+            return Err(Error::Unfit(format!("cannot understand {}: `{text}` is no cluster", path.display())));
+        }
         if let Some(wanted) = wanted.filter(|wanted| *wanted != member.id) {
             return Err(Error::Unfit(format!(
                 "{} belongs to member {}, and the config says {wanted}: a number never changes; use another directory",
@@ -106,7 +112,19 @@ impl Disk {
                 member.id
             )));
         }
-        Ok(Disk { directory: directory.to_owned(), member, _lock: file })
+        let disk = Disk { directory: directory.to_owned(), member, _lock: file };
+        disk.finish()?;
+        Ok(disk)
+    }
+
+    /// Ends what `put_in_place` began before a crash: the old copy is set aside, and the new one is complete.
+    fn finish(&self) -> Result<(), Error> {
+        let (new, data) = (self.directory.join("new"), self.data_directory());
+        if data.exists() || !new.join(IDENTITY).exists() {
+            return Ok(());
+        }
+        fs::rename(&new, &data).map_err(|source| failed("put in place", &new, source))?;
+        sync_directory(&self.directory)
     }
 
     /// The member's number.
@@ -185,8 +203,9 @@ impl Disk {
     /// Notes which cluster this member belongs to; once noted it stays.
     pub(crate) fn know_cluster(&mut self, cluster: ClusterId) -> Result<(), Error> {
         if self.member.cluster.is_none() {
-            self.member.cluster = Some(format!("{:016x}", cluster.0));
-            replace(&self.directory.join(MEMBER), &self.member)?;
+            let member = Member { cluster: Some(format!("{:016x}", cluster.0)), ..self.member };
+            replace(&self.directory.join(MEMBER), &member)?;
+            self.member = member;
         }
         Ok(())
     }
@@ -203,17 +222,25 @@ impl Disk {
         Ok(new)
     }
 
-    /// Puts the directory that was built in place, with its identity; what was there is set aside.
+    /// Puts the directory that was built in place, with its identity; what was there is set aside. All of it must be on disk already, see
+    /// [`sync_all`].
     pub(crate) fn put_in_place(&mut self, identity: &Identity) -> Result<(), Error> {
         let (new, data) = (self.directory.join("new"), self.data_directory());
+        let before = self.data()?;
         replace(&new.join(IDENTITY), &Copy::of(identity, false))?;
-        if data.exists() {
-            let old = match self.data()? {
-                Data::Present(old) | Data::Condemned(old) => old.data.0,
-                Data::Unknown | Data::Empty | Data::Partial => 0,
-            };
-            let aside = self.aside(&format!("{old:016x}"))?;
-            fs::rename(&data, &aside).map_err(|source| failed("set aside", &data, source))?;
+        match before {
+            Data::Present(old) | Data::Condemned(old) => {
+                let aside = self.aside(&format!("{:016x}", old.data.0))?;
+                fs::rename(&data, &aside).map_err(|source| failed("set aside", &data, source))?;
+                sync_directory(&self.directory.join("aside"))?;
+            }
+            // There may be an empty directory, which would be in the way.
+            Data::Unknown | Data::Empty | Data::Partial => match fs::remove_dir(&data) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove the empty directory", &data, source));
+                }
+                Ok(()) | Err(_) => {}
+            },
         }
         fs::rename(&new, &data).map_err(|source| failed("put in place", &new, source))?;
         sync_directory(&self.directory)
@@ -221,7 +248,7 @@ impl Disk {
 
     /// Where errant transactions are exported to.
     pub(crate) fn export_directory(&self) -> Result<PathBuf, Error> {
-        let directory = self.aside("errant")?;
+        let directory = self.aside(ERRANT)?;
         fs::create_dir(&directory).map_err(|source| failed("make the directory", &directory, source))?;
         Ok(directory)
     }
@@ -240,13 +267,21 @@ impl Disk {
         let directory = self.directory.join("aside");
         let Ok(entries) = fs::read_dir(&directory) else { return Ok(()) };
         let mut copies: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        copies.retain(|path| path.join(IDENTITY).exists());
+        // By name: of a copy that was half removed before a crash, the identity may be gone first.
+        copies.retain(|path| !path.to_string_lossy().ends_with(ERRANT));
         copies.sort();
         for path in copies.iter().rev().skip(keep) {
             fs::remove_dir_all(path).map_err(|source| failed("remove", path, source))?;
         }
         Ok(())
     }
+}
+
+/// Waits until everything on the file system of a directory is on disk: a copy that is put in place must survive a loss of power as the promises
+/// in it do. It may take long.
+pub(crate) fn sync_all(directory: &Path) -> Result<(), Error> {
+    let sync = || Ok(rustix::fs::syncfs(File::open(directory)?)?);
+    sync().map_err(|source| failed("sync", directory, source))
 }
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
@@ -274,7 +309,10 @@ fn replace(path: &Path, value: &impl Serialize) -> Result<(), Error> {
         file.sync_all()?;
         fs::rename(&beside, path)
     };
-    write().map_err(|source| failed("write", path, source))?;
+    write().map_err(|source| {
+        let _ = fs::remove_file(&beside);
+        failed("write", path, source)
+    })?;
     path.parent().map_or(Ok(()), sync_directory)
 }
 
