@@ -52,12 +52,12 @@ impl Operator {
         let wait = left.clamp(SHORTEST_WAIT, self.policy.renew_every);
         let (board, cursor, facts, sent) = (self.board.clone(), self.reading.cursor, self.facts.clone(), clock::now());
         tokio::spawn(async move {
-            let found = board.snapshot(&cursor, wait).await;
+            let found = board.snapshot(&cursor, wait).await.map(Box::new);
             let _ = facts.send(Fact::Read { sent, found });
         });
     }
 
-    pub(super) fn was_read(&mut self, sent: Time, found: Result<Snapshot, Error>) {
+    pub(super) fn was_read(&mut self, sent: Time, found: Result<Box<Snapshot>, Error>) {
         self.reading.under_way = false;
         match found {
             Ok(snapshot) => {
@@ -67,7 +67,7 @@ impl Operator {
                 // Asked before our own write was answered: it may say what was before it. Then the next answer comes at once.
                 if sent >= self.reading.lease_answered || index > known {
                     self.reading.cursor.advance(snapshot.index);
-                    self.see(snapshot);
+                    self.see(*snapshot);
                 }
                 self.read_catalog();
             }
