@@ -293,7 +293,7 @@ section! {
     MYSQL = "mysql":
     "service" Shape::Text, "The service's name in the catalog (SERVICE_NAME, else mysql); the primary is <service>-primary.";
     "name" Shape::Text, "This member's name, for people (the host's).";
-    "id" Shape::Integer { min: 1, max: 4_294_967_295 }, "This member's number and its server's server_id; drawn at random and kept beside the data.";
+    "id" Shape::Integer { min: 1, max: 2_147_483_647 }, "This member's number and its server's server_id; drawn at random and kept beside the data.";
     "address" Shape::Text, "The host or address under which clients and other members reach it, in place of interfaces.";
     "interfaces" Shape::Texts, "Where its address comes from; the first that matches.";
     "bind" Shape::Text, "The address that the server and the operator listen on (all).";

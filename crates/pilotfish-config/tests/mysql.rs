@@ -140,7 +140,7 @@ fn bad_sections_are_refused() {
     check_error("hangLimit: '3s'", &[], "mysql.hangLimit: a server may hang for 3s with a lease of 3s");
     check_error("hangLimit: '100ms'", &[], "mysql.hangLimit: probes every");
     check_error("acks: 0", &[], "mysql.acks: durability `quorum` with 0 acks");
-    check_error("id: 0", &[], "mysql.id: 0 is not within 1 and 4294967295");
+    check_error("id: 0", &[], "mysql.id: 0 is not within 1 and 2147483647");
     check_error("apiPort: 3306", &[], "mysql.apiPort: the server listens on port 3306 already");
     check_error("service: 'My_SQL'", &[], "mysql.service: `My_SQL`: service names must be");
     check_error("name: 'a b'", &[], "mysql.name: `a b` cannot be the name of a member");

@@ -96,7 +96,7 @@ impl Disk {
         let member = match read::<Member>(&path)? {
             Some(member) => member,
             None => {
-                let id = wanted.unwrap_or((random % u64::from(u32::MAX - 1)) as u32 + 1);
+                let id = wanted.unwrap_or((random % u64::from(i32::MAX as u32)) as u32 + 1);
                 let member = Member { id, cluster: None };
                 replace(&path, &member)?;
                 member

@@ -240,6 +240,7 @@ async fn follow(
     connection.run(DOING, "STOP SLAVE").await?;
     shared.run().attached = None;
     let statements = [
+        format!("SET GLOBAL server_id = {}", shared.access.receiving_id()),
         "SET GLOBAL rpl_semi_sync_master_enabled = 0".to_owned(),
         format!("SET GLOBAL rpl_semi_sync_slave_enabled = {acking}"),
         "SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos".to_owned(),
@@ -295,6 +296,7 @@ pub(super) async fn open(connection: &mut Connection, shared: &Shared, term: Ter
     connection.run(DOING, "STOP SLAVE").await?;
     connection.run(DOING, "RESET SLAVE ALL").await?;
     connection.run(DOING, "SET GLOBAL rpl_semi_sync_slave_enabled = 0").await?;
+    connection.run(DOING, &format!("SET GLOBAL server_id = {}", shared.access.writing_id())).await?;
     shared.run().attached = None;
     let (row, executed) = history(connection).await?;
     if row.is_none_or(|row| row.term < term.0) {

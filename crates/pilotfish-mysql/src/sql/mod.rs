@@ -27,6 +27,8 @@ use crate::settings::{Credentials, Secret, Settings};
 pub(crate) use accounts::{OPERATOR, derived, provision};
 pub(crate) use connection::{Connection, Place, Target, quote};
 
+/// Set in a server's number while it takes writes; members have numbers below it.
+const WRITING: u32 = 1 << 31;
 /// How long a connection to the own server may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
@@ -57,6 +59,18 @@ impl LocalAccess {
             user: OPERATOR.into(),
             password: self.operator_password.clone(),
         }
+    }
+
+    /// The server's number while it receives.
+    fn receiving_id(&self) -> u32 {
+        self.me.0
+    }
+
+    /// The server's number while it takes writes. A receiver throws away transactions with its server's own number, also those that it has lost
+    /// or never had: a primary whose last transactions were not recovered would silently stay without them. So nobody receives under the
+    /// number with which it has written.
+    fn writing_id(&self) -> u32 {
+        self.me.0 | WRITING
     }
 
     /// The account of an acknowledging replica.

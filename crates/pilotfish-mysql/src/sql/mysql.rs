@@ -168,6 +168,7 @@ pub(super) async fn attach(
     connection.run(DOING, "STOP REPLICA").await?;
     shared.run().attached = None;
     let statements = [
+        format!("SET GLOBAL server_id = {}", shared.access.receiving_id()),
         "SET GLOBAL super_read_only = 1".to_owned(),
         "SET GLOBAL rpl_semi_sync_source_enabled = 0".into(),
         format!("SET GLOBAL rpl_semi_sync_replica_enabled = {acking}"),
@@ -221,6 +222,7 @@ pub(super) async fn open(connection: &mut Connection, shared: &Shared) -> Result
     connection.run(DOING, "STOP REPLICA").await?;
     connection.run(DOING, "RESET REPLICA ALL").await?;
     connection.run(DOING, "SET GLOBAL rpl_semi_sync_replica_enabled = 0").await?;
+    connection.run(DOING, &format!("SET GLOBAL server_id = {}", shared.access.writing_id())).await?;
     shared.run().attached = None;
     connection.run(DOING, "SET GLOBAL super_read_only = 0").await?;
     connection.run(DOING, "SET GLOBAL read_only = 0").await

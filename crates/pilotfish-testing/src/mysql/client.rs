@@ -78,12 +78,15 @@ impl Client {
         keys.iter().map(|key| key.parse().expect("a key is a number")).collect()
     }
 
-    /// A sum over all data, and the position.
+    /// A sum over all data, and the exact position.
     pub fn checksum(&self) -> Option<String> {
         let sum = self.as_operator("SELECT CONCAT(COUNT(*), ':', COALESCE(SUM(CRC32(id)), 0)) FROM app.promises")?;
+        let term =
+            self.as_operator("SELECT CONCAT_WS(' ', term, server_id, start_seq, before_set) FROM pilotfish.term")?;
+        let beat = self.as_operator("SELECT number FROM pilotfish.beat")?;
         let maria = self.as_operator("SELECT @@global.gtid_binlog_pos");
         let position = maria.or_else(|| self.as_operator("SELECT @@global.gtid_executed"))?;
-        Some(format!("{sum:?} {position:?}"))
+        Some(format!("{sum:?} {term:?} {beat:?} {position:?}"))
     }
 }
 

@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::{Client, OPERATOR_FILE, PASSWORD, USER};
-use super::{ClusterOptions, Flavour, ask, mysqld};
+use super::{CLUSTER_PATIENCE, ClusterOptions, Flavour, ask, mysqld};
 use crate::children;
 use crate::consul::embedded_binary;
 use crate::wait::wait_until;
@@ -160,8 +161,10 @@ impl Member {
         self.signal(Part::Server, Signal::KILL);
     }
 
-    /// The machine is lost: all of it dies at once.
+    /// The machine is lost: all of it dies at once. Nobody in it sees another die first.
     pub fn kill(&mut self) {
+        self.signal(Part::Supervisor, Signal::STOP);
+        self.signal(Part::Operator, Signal::STOP);
         for part in [Part::Server, Part::Operator, Part::Supervisor] {
             self.signal(part, Signal::KILL);
         }
@@ -205,7 +208,14 @@ impl Member {
     /// When it does not.
     pub fn wait(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it was started");
-        wait_until("the member to end", || child.try_wait().expect("a child can be waited for"))
+        let began = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("a child can be waited for") {
+                return status;
+            }
+            assert!(began.elapsed() < CLUSTER_PATIENCE, "the member does not end\n{}", self.last_words());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Runs `pilotfish mysql ...` for it; its exit code and what it printed.

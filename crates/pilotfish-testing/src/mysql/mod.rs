@@ -144,11 +144,11 @@ impl MySqlCluster {
         })
     }
 
-    /// Waits until all members that run hold the same data as the leader, and says what each acknowledged key it does not have. Everything that
-    /// clients were promised must be there.
+    /// Waits until all members that run hold the same data as the leader. Everything that clients were promised must be there, and two servers cannot
+    /// have promised at the same time: between two that did, a term has begun.
     ///
     /// # Panics
-    /// When something is lost, or members stay different.
+    /// When something is lost, servers took turns more often than terms began, or members stay different.
     #[track_caller]
     pub fn verify(&self, tallies: &[Tally]) {
         let leader = self.settle();
@@ -157,6 +157,12 @@ impl MySqlCluster {
             let lost: Vec<_> = tally.acknowledged.iter().filter(|key| !there.contains(key)).collect();
             assert!(lost.is_empty(), "lost {} acknowledged writes: {lost:?}\n{}", lost.len(), self.last_words());
         }
+        let mut promises: Vec<(Instant, IpAddr)> =
+            tallies.iter().flat_map(|tally| tally.times.iter().copied().zip(tally.servers.iter().copied())).collect();
+        promises.sort_by_key(|(time, _)| *time);
+        let turns = promises.windows(2).filter(|pair| pair[0].1 != pair[1].1).count() as u64;
+        let term = self.members[leader].report().and_then(|report| report["lease"]["term"].as_u64()).unwrap_or(0);
+        assert!(turns < term, "servers took {turns} turns in {term} terms\n{}", self.last_words());
         self.wait_for("equal data on all members", |cluster| {
             let sums: Option<Vec<String>> = cluster
                 .members

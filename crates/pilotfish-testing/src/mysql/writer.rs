@@ -36,6 +36,8 @@ pub struct Tally {
     pub acknowledged: BTreeSet<u64>,
     /// When each was, in order.
     pub times: Vec<Instant>,
+    /// And by which server.
+    pub servers: Vec<IpAddr>,
     /// How many attempts failed.
     pub failures: usize,
 }
@@ -174,7 +176,7 @@ async fn write(target: &Target, pause: Duration, stop: &AtomicBool, tally: &Mute
             outcome = timeout(PATIENCE, work) => outcome.is_ok_and(|outcome| outcome.is_ok()),
             () = moved => false,
         };
-        if !note(tally, key, done, made) {
+        if !note(tally, (address, key), done, made) {
             open = None;
         }
         made |= done;
@@ -183,11 +185,12 @@ async fn write(target: &Target, pause: Duration, stop: &AtomicBool, tally: &Mute
 }
 
 /// Writes down what became of a statement; false if the connection is of no use any more. Making the table is no promise.
-fn note(tally: &Mutex<Tally>, key: u64, done: bool, promise: bool) -> bool {
+fn note(tally: &Mutex<Tally>, (server, key): (IpAddr, u64), done: bool, promise: bool) -> bool {
     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
     if done && promise {
         tally.acknowledged.insert(key);
         tally.times.push(Instant::now());
+        tally.servers.push(server);
     } else if !done {
         tally.failures += 1;
     }
