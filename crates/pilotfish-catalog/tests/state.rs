@@ -311,6 +311,27 @@ proptest! {
         prop_assert_eq!(answers(&first), answers(&second));
         prop_assert!(second.index() > first.index());
     }
+
+    /// A check-and-set that names an index of before the restore must find nothing that it was not meant for.
+    #[test]
+    fn after_a_restore_no_index_is_given_twice(before in history(), lost in history(), after in history()) {
+        let mut state = state();
+        drive(&mut state, &before, |_, _| {});
+        let old = state.snapshot();
+        drive(&mut state, &lost, |_, _| {});
+        let highest = state.index();
+        state.apply(Command::Restore(Box::new(old)), Time::ZERO).expect("nothing refuses a snapshot");
+        prop_assert!(state.index() > highest);
+        let indexes = |state: &State| {
+            state.kv_list(b"").map(|(key, entry)| (key.clone(), entry.stamp.modified)).collect::<BTreeMap<_, _>>()
+        };
+        let restored = indexes(&state);
+        drive(&mut state, &after, |state, command| {
+            for (key, index) in indexes(state) {
+                assert!(restored.get(&key) == Some(&index) || index > highest, "{command:?} gave {index} again");
+            }
+        });
+    }
 }
 
 fn apply(state: &mut State, command: Command, seconds: u64) -> Answer {

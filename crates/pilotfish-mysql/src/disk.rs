@@ -9,6 +9,7 @@
 //! ```
 //!
 //! A file is replaced as a whole and synced with its directory before anything that depends on it is done. Promises and epochs never fall.
+//! A new copy gets its pilotfish.json last, when all else of it is synced: with one it is complete, and is put in place even after a crash.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -22,6 +23,8 @@ use crate::error::Error;
 
 const MEMBER: &str = "member.json";
 const IDENTITY: &str = "pilotfish.json";
+/// The end of the name of a directory with exported transactions.
+const ERRANT: &str = "errant";
 
 /// One member's directory. It is locked as long as this lives: two operators on one directory would each keep half of a promise.
 #[derive(Debug)]
@@ -99,6 +102,9 @@ impl Disk {
                 member
             }
         };
+        if let Some(text) = member.cluster.as_ref().filter(|text| hexadecimal(text).is_none()) {
+            return Err(Error::Unfit(format!("cannot understand {}: `{text}` is no cluster", path.display())));
+        }
         if let Some(wanted) = wanted.filter(|wanted| *wanted != member.id) {
             return Err(Error::Unfit(format!(
                 "{} belongs to member {}, and the config says {wanted}: a number never changes; use another directory",
@@ -106,7 +112,19 @@ impl Disk {
                 member.id
             )));
         }
-        Ok(Disk { directory: directory.to_owned(), member, _lock: file })
+        let disk = Disk { directory: directory.to_owned(), member, _lock: file };
+        disk.finish()?;
+        Ok(disk)
+    }
+
+    /// Ends what `put_in_place` began before a crash: the old copy is set aside, and the new one is complete.
+    fn finish(&self) -> Result<(), Error> {
+        let (new, data) = (self.directory.join("new"), self.data_directory());
+        if data.exists() || !new.join(IDENTITY).exists() {
+            return Ok(());
+        }
+        fs::rename(&new, &data).map_err(|source| failed("put in place", &new, source))?;
+        sync_directory(&self.directory)
     }
 
     /// The member's number.
@@ -185,8 +203,9 @@ impl Disk {
     /// Notes which cluster this member belongs to; once noted it stays.
     pub(crate) fn know_cluster(&mut self, cluster: ClusterId) -> Result<(), Error> {
         if self.member.cluster.is_none() {
-            self.member.cluster = Some(format!("{:016x}", cluster.0));
-            replace(&self.directory.join(MEMBER), &self.member)?;
+            let member = Member { cluster: Some(format!("{:016x}", cluster.0)), ..self.member };
+            replace(&self.directory.join(MEMBER), &member)?;
+            self.member = member;
         }
         Ok(())
     }
@@ -203,17 +222,25 @@ impl Disk {
         Ok(new)
     }
 
-    /// Puts the directory that was built in place, with its identity; what was there is set aside.
+    /// Puts the directory that was built in place, with its identity; what was there is set aside. All of it must be on disk already, see
+    /// [`sync_all`].
     pub(crate) fn put_in_place(&mut self, identity: &Identity) -> Result<(), Error> {
         let (new, data) = (self.directory.join("new"), self.data_directory());
+        let before = self.data()?;
         replace(&new.join(IDENTITY), &Copy::of(identity, false))?;
-        if data.exists() {
-            let old = match self.data()? {
-                Data::Present(old) | Data::Condemned(old) => old.data.0,
-                Data::Unknown | Data::Empty | Data::Partial => 0,
-            };
-            let aside = self.aside(&format!("{old:016x}"))?;
-            fs::rename(&data, &aside).map_err(|source| failed("set aside", &data, source))?;
+        match before {
+            Data::Present(old) | Data::Condemned(old) => {
+                let aside = aside(&self.directory, &format!("{:016x}", old.data.0))?;
+                fs::rename(&data, &aside).map_err(|source| failed("set aside", &data, source))?;
+                sync_directory(&self.directory.join("aside"))?;
+            }
+            // There may be an empty directory, which would be in the way.
+            Data::Unknown | Data::Empty | Data::Partial => match fs::remove_dir(&data) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove the empty directory", &data, source));
+                }
+                Ok(()) | Err(_) => {}
+            },
         }
         fs::rename(&new, &data).map_err(|source| failed("put in place", &new, source))?;
         sync_directory(&self.directory)
@@ -224,16 +251,13 @@ impl Disk {
         Exports(self.directory.clone())
     }
 
-    fn aside(&self, what: &str) -> Result<PathBuf, Error> {
-        aside(&self.directory, what)
-    }
-
     /// Removes the oldest data directories that were set aside, but for so many; exports stay.
     pub(crate) fn prune_aside(&self, keep: usize) -> Result<(), Error> {
         let directory = self.directory.join("aside");
         let Ok(entries) = fs::read_dir(&directory) else { return Ok(()) };
         let mut copies: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        copies.retain(|path| path.join(IDENTITY).exists());
+        // By name: of a copy that was half removed before a crash, the identity may be gone first.
+        copies.retain(|path| !path.to_string_lossy().ends_with(ERRANT));
         copies.sort();
         for path in copies.iter().rev().skip(keep) {
             fs::remove_dir_all(path).map_err(|source| failed("remove", path, source))?;
@@ -249,7 +273,7 @@ pub(crate) struct Exports(PathBuf);
 impl Exports {
     /// A new directory.
     pub(crate) fn directory(&self) -> Result<PathBuf, Error> {
-        let directory = aside(&self.0, "errant")?;
+        let directory = aside(&self.0, ERRANT)?;
         fs::create_dir(&directory).map_err(|source| failed("make the directory", &directory, source))?;
         Ok(directory)
     }
@@ -263,6 +287,13 @@ fn aside(member: &Path, what: &str) -> Result<PathBuf, Error> {
     let free = |n: &u32| !directory.join(format!("{seconds:012}-{n:02}-{what}")).exists();
     let number = (0..100).find(free).unwrap_or(99);
     Ok(directory.join(format!("{seconds:012}-{number:02}-{what}")))
+}
+
+/// Waits until everything on the file system of a directory is on disk: a copy that is put in place must survive a loss of power as the promises
+/// in it do. It may take long.
+pub(crate) fn sync_all(directory: &Path) -> Result<(), Error> {
+    let sync = || Ok(rustix::fs::syncfs(File::open(directory)?)?);
+    sync().map_err(|source| failed("sync", directory, source))
 }
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
@@ -290,7 +321,10 @@ fn replace(path: &Path, value: &impl Serialize) -> Result<(), Error> {
         file.sync_all()?;
         fs::rename(&beside, path)
     };
-    write().map_err(|source| failed("write", path, source))?;
+    write().map_err(|source| {
+        let _ = fs::remove_file(&beside);
+        failed("write", path, source)
+    })?;
     path.parent().map_or(Ok(()), sync_directory)
 }
 
@@ -300,90 +334,4 @@ fn sync_directory(path: &Path) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn identity(data: u64) -> Identity {
-        Identity {
-            cluster: ClusterId(7),
-            data: DataId(data),
-            promise: Term(3),
-            seen: Epoch { term: Term(2), change: 9 },
-        }
-    }
-
-    fn opened() -> (tempfile::TempDir, Disk) {
-        let directory = tempfile::tempdir().unwrap();
-        let disk = Disk::open(directory.path(), Some(5), 0).unwrap();
-        (directory, disk)
-    }
-
-    #[test]
-    fn a_number_is_kept_and_never_changed() {
-        let (directory, disk) = opened();
-        assert_eq!(disk.id(), MemberId(5));
-        drop(disk);
-        assert_eq!(Disk::open(directory.path(), None, 99).unwrap().id(), MemberId(5));
-        let refused = Disk::open(directory.path(), Some(6), 0).unwrap_err().to_string();
-        assert!(refused.contains("belongs to member 5"), "{refused}");
-    }
-
-    #[test]
-    fn a_second_operator_is_refused() {
-        let (directory, _first) = opened();
-        assert!(Disk::open(directory.path(), None, 0).unwrap_err().to_string().contains("another operator"));
-    }
-
-    #[test]
-    fn a_copy_is_put_in_place_and_the_old_one_set_aside() {
-        let (directory, mut disk) = opened();
-        assert_eq!(disk.data().unwrap(), Data::Empty);
-        fs::write(disk.begin_new().unwrap().join("ibdata1"), "first").unwrap();
-        assert_eq!(disk.data().unwrap(), Data::Partial);
-        disk.put_in_place(&identity(1)).unwrap();
-        assert_eq!(disk.data().unwrap(), Data::Present(identity(1)));
-        disk.condemn().unwrap();
-        assert_eq!(disk.data().unwrap(), Data::Condemned(identity(1)));
-        fs::write(disk.begin_new().unwrap().join("ibdata1"), "second").unwrap();
-        disk.put_in_place(&identity(2)).unwrap();
-        assert_eq!(disk.data().unwrap(), Data::Present(identity(2)));
-        let aside: Vec<_> = fs::read_dir(directory.path().join("aside")).unwrap().flatten().collect();
-        assert_eq!(fs::read_to_string(aside[0].path().join("ibdata1")).unwrap(), "first");
-        disk.prune_aside(1).unwrap();
-        assert!(aside[0].path().exists());
-        disk.prune_aside(0).unwrap();
-        assert!(!aside[0].path().exists());
-    }
-
-    #[test]
-    fn promises_and_epochs_never_fall() {
-        let (_directory, mut disk) = opened();
-        disk.begin_new().unwrap();
-        disk.put_in_place(&identity(1)).unwrap();
-        disk.promise(Term(2)).unwrap();
-        disk.remember(Epoch { term: Term(1), change: 1 }).unwrap();
-        assert_eq!(disk.data().unwrap(), Data::Present(identity(1)));
-        disk.promise(Term(8)).unwrap();
-        let Data::Present(after) = disk.data().unwrap() else { panic!("the data is gone") };
-        assert_eq!((after.promise, after.seen), (Term(8), identity(1).seen));
-    }
-
-    #[test]
-    fn data_of_others_and_unreadable_promises_are_refused() {
-        let (_directory, disk) = opened();
-        fs::create_dir(disk.data_directory()).unwrap();
-        fs::write(disk.data_directory().join("ibdata1"), "somebody's").unwrap();
-        assert!(disk.data().unwrap_err().to_string().contains("it is not ours"));
-        fs::write(disk.data_directory().join(IDENTITY), "{\"cluster\":").unwrap();
-        assert!(disk.data().unwrap_err().to_string().contains("cannot understand"));
-    }
-
-    #[test]
-    fn a_known_cluster_stays() {
-        let (directory, mut disk) = opened();
-        disk.know_cluster(ClusterId(1)).unwrap();
-        disk.know_cluster(ClusterId(2)).unwrap();
-        drop(disk);
-        assert_eq!(Disk::open(directory.path(), None, 0).unwrap().known_cluster(), Some(ClusterId(1)));
-    }
-}
+mod tests;

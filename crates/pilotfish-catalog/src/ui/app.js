@@ -237,29 +237,101 @@ function sessions({ all }) {
 // A database cluster is known by its lease: the key NAME-primary, a JSON object with a term.
 const leaseOf = (key) => key.match(/^([^/]+)-primary$/)?.[1];
 
-// Each lease is a question of its own, and a browser keeps six connections to a server.
-const leases = ({ list }) => Object.fromEntries((list || []).filter(leaseOf).slice(0, MANY_LEASES)
-  .map((name) => [`lease ${name}`, `/v1/kv/${keyPath(name)}`]));
+// Each cluster is a question of its own, for its lease and its members at one moment; a browser keeps six connections to a server.
+const leases = ({ list }) => Object.fromEntries((list || []).map(leaseOf).filter((name) => name).slice(0, MANY_LEASES)
+  .map((name) => [`cluster ${name}`, `/v1/kv/${keyPath(name)}?recurse`]));
 
-function clusters({ entries, ...answers }) {
-  const found = Object.values(answers).flatMap((pairs) => {
-    const pair = pairs?.[0];
-    const name = pair?.Key && leaseOf(pair.Key);
-    if (!name) return [];
-    try {
-      const lease = JSON.parse(decoded(pair.Value));
-      return lease && typeof lease === 'object' && 'term' in lease ? [{ name, lease }] : [];
-    } catch { return []; }
-  });
-  if (found.length === 0) return element('p', { class: 'none' }, 'No database cluster keeps a lease here.');
-  return element('div', {}, found.map(({ name, lease }) => {
-    const facts = Object.entries(lease).flatMap(([term, fact]) => [
-      element('dt', {}, term), element('dd', {}, typeof fact === 'object' ? JSON.stringify(fact) : String(fact))]);
-    const members = (entries || []).filter((entry) => [name, `${name}-primary`].includes(entry.ServiceName)).map((entry) => [
-      entry.ServiceID, entry.ServiceName.endsWith('-primary') ? 'primary' : 'replica', status(entry.Status), faint(entry.Output)]);
-    return element('section', {}, element('h3', {}, name), element('dl', {}, facts),
-      table(['Member', 'Role', 'Health', 'Says'], members, 'No member is registered.'));
-  }));
+// The object that a key holds, or null.
+function objectOf(pair) {
+  try {
+    const value = JSON.parse(decoded(pair.Value));
+    return value && typeof value === 'object' && !Array.isArray(value) ? value : null;
+  } catch { return null; }
+}
+
+// When this page first saw each index of a lease: clocks of others are not to be compared with ours.
+const seenSince = new Map();
+
+function sinceSeen(key, index) {
+  const seen = seenSince.get(key);
+  if (seen?.index !== index) seenSince.set(key, { index, at: Date.now() });
+  return seenSince.get(key).at;
+}
+
+const age = (since) => `${Math.max(0, Math.floor((Date.now() - since) / 1000))} s ago`;
+setInterval(() => {
+  for (const shown of document.querySelectorAll('#view [data-since]')) shown.textContent = age(Number(shown.dataset.since));
+}, 1000);
+
+// A cluster from the keys that begin with its name: others may begin so as well.
+function clusterOf(name, pairs) {
+  const pair = pairs.find(({ Key }) => Key === `${name}-primary`);
+  const lease = pair && objectOf(pair);
+  if (!lease || !('term' in lease)) return null;
+  const members = pairs.filter(({ Key }) => Key.startsWith(`${name}/members/`))
+    .map((one) => ({ id: one.Key.slice(name.length + '/members/'.length), says: objectOf(one) }));
+  const orders = pairs.map(({ Key }) => Key).filter((key) => key.startsWith(`${name}/orders/`)).map((key) => key.slice(name.length + '/orders/'.length));
+  return { name, lease, index: pair.ModifyIndex, members, orders };
+}
+
+function leaseFacts({ name, lease, index, members, orders }) {
+  const named = (id) => {
+    const says = members.find((member) => member.id === String(id))?.says;
+    return says?.name ? `${says.name} (${id})` : String(id);
+  };
+  const states = { held: 'passing', released: 'critical' };
+  const inSync = Object.keys(lease.in_sync || {});
+  const acks = Number(lease.acks) || 0;
+  const facts = {
+    Holder: named(lease.holder),
+    State: element('span', { class: states[lease.state] || 'warning' }, String(lease.state ?? 'not told')),
+    Term: 'change' in lease ? `${lease.term}, change ${lease.change}` : String(lease.term),
+    'In sync': inSync.length > 0 ? inSync.map(named).join(', ') : faint('no replica'),
+    Acks: acks > 0 ? `${acks}: an acknowledged write is on ${acks + 1} members` : '0: an acknowledged write is on the primary alone',
+    Renewed: element('span', { 'data-since': String(sinceSeen(name, index)) }, age(sinceSeen(name, index))),
+  };
+  if (lease.alone) facts.Forced = 'open without replicas, by order';
+  else if (lease.forced) facts.Forced = 'a term without the votes, by order';
+  if (orders.length > 0) facts.Ordered = orders.join(', ');
+  return element('dl', {}, Object.entries(facts).flatMap(([term, fact]) => [element('dt', {}, term), element('dd', {}, fact)]));
+}
+
+// A set of transactions, which may be long: a line ends after a comma.
+const gtids = (set) => element('span', { class: 'gtids' },
+  String(set).split(',').flatMap((one, index) => (index > 0 ? [',', element('wbr'), one] : [one])));
+
+// What a member is, what the catalog's checks say of it, and what it says of itself.
+function memberRow({ name, lease, members }, { id, says }, checks) {
+  const role = String(lease.holder) === id && lease.state !== 'released' ? 'primary' : id in (lease.in_sync || {}) ? 'replica, in sync' : 'replica';
+  const own = checks.filter((check) => [`${name}-${id}`, `${name}-primary-${id}`].includes(check.ServiceID));
+  const health = own.length > 0 ? status(worst(own.map((check) => check.Status))) : faint('not registered');
+  if (!says) return [id, role, health, '', '', 'its record cannot be understood'];
+  const source = members.find((member) => member.id === String(says.following))?.says?.name ?? says.following;
+  const position = says.executed ?? says.received;
+  const notes = [
+    says.following !== null && says.following !== undefined ? `follows ${source}${says.acking ? ', acknowledges' : ''}` : null,
+    says.ailment ? String(says.ailment) : null,
+    says.data ? null : 'no data',
+    says.may_lead === false ? 'may not lead' : null,
+    says.leaving ? 'is leaving' : null,
+    ...own.map((check) => check.Output),
+  ].filter((note) => note);
+  const waiting = says.received && says.received !== says.executed ? element('div', { class: 'faint' }, 'received ', gtids(says.received)) : null;
+  return [says.name ? `${says.name} (${id})` : id, role, health, `${says.address}:${says.port}`,
+    [position ? gtids(position) : faint('not told'), waiting], notes.map((note) => element('div', {}, note))];
+}
+
+function clusters({ entries, list, ...answers }) {
+  const found = Object.entries(answers).flatMap(([question, pairs]) => clusterOf(question.slice('cluster '.length), pairs || []) || []);
+  const more = (list || []).filter(leaseOf).length - MANY_LEASES;
+  const rest = more > 0 ? element('p', { class: 'none' }, `${more} more keys may be leases; see Keys`) : null;
+  if (found.length === 0) return element('div', {}, element('p', { class: 'none' }, 'No database cluster keeps a lease here.'), rest);
+  return element('div', {}, found.map((cluster) => {
+    const checks = (entries || []).filter((entry) => [cluster.name, `${cluster.name}-primary`].includes(entry.ServiceName));
+    const rows = cluster.members.map((member) => memberRow(cluster, member, checks));
+    return element('section', { class: 'cluster' }, element('h3', {}, cluster.name), leaseFacts(cluster),
+      table(['Member', 'Role', 'Health', 'Address', 'Position', 'Says'], rows, 'No member has said anything.'));
+  }), rest);
 }
 
 // The view of a hash: its title, what it asks, and how it looks.

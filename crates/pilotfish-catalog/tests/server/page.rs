@@ -81,13 +81,96 @@ fn services_keys_and_sessions_are_shown_while_they_change() {
     catalog.ask("PUT", "/v1/session/create", r#"{"Name": "the lock", "TTL": "60s"}"#);
     browser.wait_for_text("the lock");
 
-    catalog.open(&browser, "clusters");
-    browser.wait_for_text("No database cluster");
-    catalog.ask("PUT", "/v1/kv/mysql-primary", r#"{"holder": "mysql-1", "term": 7}"#);
-    browser.wait_for_text("mysql-1");
     let own = format!("http://{}/", catalog.server.address);
     let requests = browser.requests();
     assert!(!requests.is_empty() && requests.iter().all(|url| url.starts_with(&own)), "{requests:?}");
+}
+
+/// The lease of the second member, with the third in sync.
+fn lease(term: u64, state: &str) -> String {
+    format!(
+        r#"{{"cluster": "07", "term": {term}, "change": 9, "holder": 2, "state": "{state}", "primary": {{"member": 2, "data": "0b"}},
+            "in_sync": {{"3": "0c"}}, "acks": 1, "alone": false, "forced": false, "beat": 4}}"#
+    )
+}
+
+fn record(name: &str, position: &str, rest: &str) -> String {
+    format!(
+        r#"{{"name": "{name}", "address": "10.0.0.9", "port": 3306, "api_port": 3307, "flavour": "mariadb", "cluster": "07", "data": "0b",
+            "term": 7, "change": 9, "promise": 7, "executed": "{position}", "received": "{position}", "may_lead": true, "leaving": false, {rest}}}"#
+    )
+}
+
+#[test]
+fn clusters_of_databases_are_shown_while_they_change() {
+    let catalog = Shown::start(None);
+    let browser = Browser::start(1280, 900);
+    catalog.open(&browser, "clusters");
+    browser.wait_for_text("No database cluster");
+    // A key that only looks like a lease is none, and neither are keys of a cluster whose name begins alike.
+    catalog.ask("PUT", "/v1/kv/school-primary", "not a lease");
+    catalog.ask("PUT", "/v1/kv/mysql-two/members/4", &record("stranger", "0-4:1-9", r#""following": null"#));
+    catalog.ask("PUT", "/v1/kv/mysql-primary", &lease(7, "held"));
+    browser.wait_for_text("an acknowledged write is on 2 members");
+    browser.wait_for_text("No member has said anything.");
+    catalog.ask(
+        "PUT",
+        "/v1/kv/mysql/members/2",
+        &record("anchovy", "0-2:1-70", r#""following": null, "acking": false"#),
+    );
+    catalog.ask("PUT", "/v1/kv/mysql/members/3", &record("herring", "0-2:1-69", r#""following": 2, "acking": true"#));
+    browser.wait_for_text("follows anchovy, acknowledges");
+    let check = r#""Check": {"TTL": "600s", "Status": "critical", "Notes": ""}"#;
+    let body = format!(r#"{{"ID": "mysql-primary-2", "Name": "mysql-primary", "Port": 3306, {check}}}"#);
+    catalog.ask("PUT", "/v1/agent/service/register", &body);
+    browser.wait_for_text("critical");
+    catalog.ask("PUT", "/v1/agent/check/pass/service:mysql-primary-2?note=takes%20writes", "");
+    browser.wait_for_text("takes writes");
+    let text = browser.text();
+    for seen in [
+        "anchovy (2)",
+        "herring (3)",
+        "held",
+        "7, change 9",
+        "replica, in sync",
+        "0-2:1-70",
+        "0-2:1-69",
+        "10.0.0.9:3306",
+        "s ago",
+    ] {
+        assert!(text.contains(seen), "{seen} is not in: {text}");
+    }
+    assert!(!text.contains("stranger") && !text.contains("school"), "{text}");
+    assert!(fits(&browser));
+    // A renewal that does not come is seen to age, one that comes to be young.
+    let renewed = || {
+        let text = browser.run("return document.querySelector('[data-since]').textContent");
+        text.as_str().and_then(|text| text.strip_suffix(" s ago")?.parse::<u64>().ok())
+    };
+    wait_until("the lease to age", || (renewed()? >= 3).then_some(()));
+    let mut beat = 4;
+    wait_until("the lease to be renewed", || {
+        beat += 1;
+        let lease = lease(7, "held").replace("\"beat\": 4", &format!("\"beat\": {beat}"));
+        catalog.ask("PUT", "/v1/kv/mysql-primary", &lease);
+        (renewed()? < 3).then_some(())
+    });
+    catalog.ask("PUT", "/v1/kv/mysql-primary", &lease(8, "released"));
+    browser.wait_for_text("released");
+    catalog.ask("PUT", "/v1/kv/mysql/orders/pause", "{}");
+    browser.wait_for_text("pause");
+    // What cannot be understood is said to be there.
+    catalog.ask("PUT", "/v1/kv/mysql/members/3", "<b>");
+    browser.wait_for_text("its record cannot be understood");
+    let uuids = ["3e11fa47-71ca-11e1-9e33-c80aa9429562:1-77"; 5].join(",");
+    catalog.ask("PUT", "/v1/kv/mysql/members/3", &record("herring", &uuids, r#""following": 2, "acking": true"#));
+    browser.wait_for_text("follows anchovy");
+    browser.resize(400, 800);
+    assert!(fits(&browser), "it is too wide for a telephone");
+    browser.resize(1280, 900);
+    assert!(fits(&browser), "it is too wide for a long position");
+    catalog.ask("DELETE", "/v1/kv/mysql-primary", "");
+    browser.wait_for_text("No database cluster");
 }
 
 #[test]

@@ -11,6 +11,8 @@
 
 mod orders;
 mod registration;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,9 @@ use crate::error::Error;
 pub(crate) use orders::{OrderKey, OrdersRead, Placed};
 pub(crate) use registration::Registration;
 pub(crate) use wire::Contact;
+
+/// How Consul says in a transaction that a check-and-set found another index (`kvsCheckAndSet` of its state store).
+const CAS_FAILED: &str = "index is stale";
 
 /// The catalog's keys of one cluster.
 #[derive(Clone)]
@@ -43,6 +48,8 @@ pub(crate) struct Snapshot {
     pub(crate) members: BTreeMap<MemberId, (MemberRecord, Contact, u64)>,
     /// All votes.
     pub(crate) votes: Vec<Vote>,
+    /// The index of records that cannot be understood: their member can still replace its own.
+    pub(crate) garbled: BTreeMap<MemberId, u64>,
     /// What operators asked for.
     pub(crate) orders: OrdersRead,
     /// Keys that say something that cannot be understood.
@@ -61,7 +68,8 @@ impl Board {
     /// Reads everything, from a leader that a majority follows; when it has changed since the cursor, or after `wait`.
     ///
     /// # Errors
-    /// The catalog's: then nothing is known. [`Error::Unfit`] if the lease cannot be understood: that is not the same as none.
+    /// The catalog's: then nothing is known. [`Error::Unfit`] if the lease cannot be understood: that is not the same as none. Likewise if there
+    /// is no lease, and a record that cannot be understood may say that there was one.
     pub(crate) async fn snapshot(&self, cursor: &Cursor, wait: Duration) -> Result<Snapshot, Error> {
         let read = Read { consistency: Consistency::Consistent, ..Read::default() }.after(cursor, wait);
         let answer = self.client.kv_recurse(&self.service, &read).await?;
@@ -70,6 +78,7 @@ impl Board {
             lease: LeaseFact::Absent,
             members: BTreeMap::new(),
             votes: Vec::new(),
+            garbled: BTreeMap::new(),
             orders: OrdersRead::default(),
             unreadable: Vec::new(),
         };
@@ -84,13 +93,21 @@ impl Board {
                 snapshot.unreadable.push(unreadable(&pair.key, &reason).to_string());
             }
         }
-        Ok(snapshot)
+        match snapshot.unreadable.first() {
+            Some(reason) if snapshot.lease == LeaseFact::Absent && !snapshot.garbled.is_empty() => {
+                Err(Error::Unfit(format!("there is no lease, and {reason}; mend or remove that key")))
+            }
+            Some(_) | None => Ok(snapshot),
+        }
     }
 
     fn take(&self, snapshot: &mut Snapshot, key: &str, pair: &KvPair) -> Result<(), String> {
         if let Some(member) = key.strip_prefix("members/") {
             let member = MemberId(member.parse().map_err(|_| "its name is no number of a member".to_owned())?);
-            let (record, contact) = wire::read_record(&pair.value, self.flavour)?;
+            let read = wire::read_record(&pair.value, self.flavour);
+            let (record, contact) = read.inspect_err(|_| {
+                snapshot.garbled.insert(member, pair.modify_index);
+            })?;
             snapshot.members.insert(member, (record, contact, pair.modify_index));
         } else if key.starts_with("votes/") {
             snapshot.votes.push(wire::read_vote(&pair.value, self.flavour)?);
@@ -114,14 +131,25 @@ impl Board {
         contact: &Contact,
     ) -> Result<Option<u64>, Error> {
         let key = format!("{}/members/{}", self.service, me.0);
-        self.replace(key, wire::write_record(record, contact), cas).await
+        self.replace(key, wire::write_record(record, contact, self.flavour), cas).await
     }
 
     /// A check-and-set that tells the new index: a transaction does, a plain write does not.
     async fn replace(&self, key: String, value: Vec<u8>, cas: u64) -> Result<Option<u64>, Error> {
-        match self.client.txn(&[TxnOperation::Cas(key, value, cas)]).await?.value {
-            TxnOutcome::Committed(pairs) => Ok(pairs.first().map(|pair| pair.modify_index)),
-            TxnOutcome::RolledBack(_) => Ok(None),
+        let outcome = self.client.txn(&[TxnOperation::Cas(key.clone(), value, cas)]).await?.value;
+        let failures = match outcome {
+            TxnOutcome::Committed(pairs) => {
+                let Some(pair) = pairs.first() else {
+                    return Err(Error::Unfit(format!("the catalog has written {key} and does not say at which index")));
+                };
+                return Ok(Some(pair.modify_index));
+            }
+            TxnOutcome::RolledBack(failures) => failures,
+        };
+        // Also a token that may not write is told in this way: that is not somebody else who was quicker.
+        match failures.iter().find(|failure| !failure.text.contains(CAS_FAILED)) {
+            None => Ok(None),
+            Some(failure) => Err(Error::Unfit(format!("the catalog refuses to write {key}: {}", failure.text))),
         }
     }
 
@@ -136,8 +164,10 @@ impl Board {
     pub(crate) async fn forget_votes_below(&self, term: Term) -> Result<(), Error> {
         let prefix = format!("{}/votes/", self.service);
         let keys = self.client.kv_keys(&prefix, Some("/"), &Read::default()).await?.value;
+        // With the slash at its end: what begins with `votes/1` are also the votes of term 12.
         let old = |key: &&String| {
-            let number = key.strip_prefix(&prefix).and_then(|rest| rest.trim_end_matches('/').parse::<u64>().ok());
+            let name = key.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix('/'));
+            let number = name.and_then(|name| name.parse::<u64>().ok());
             number.is_some_and(|number| number < term.0)
         };
         for key in keys.iter().filter(old) {

@@ -1,10 +1,16 @@
-//! This member in the catalog: as a replica or as the primary, under one id, so that a change of role is one call that replaces the other.
+//! This member in the catalog: as a replica or as the primary, each under an id of its own.
+//!
+//! One id whose service gets another name would be one call less. But Consul (1.8.7) does not wake who waits for a change of the old name, and
+//! answers later with what was before: a primary that is none would stay one for all who watch. So the new one is registered and the old one
+//! removed; a new primary is there at once and a replica as well for a moment, a former primary is first removed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pilotfish_autopilot::{MemberId, Role};
 use pilotfish_consul::{CheckStatus, Client, Endpoint, ServiceRegistration, TtlCheck};
+
+use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::settings::Settings;
@@ -18,13 +24,17 @@ const SHORTEST_TTL: Duration = Duration::from_secs(2);
 pub(crate) struct Registration {
     client: Client,
     service: String,
-    id: String,
+    member: u32,
     address: String,
     port: u16,
     version: String,
     ttl: Duration,
     /// What the catalog was told last, and by which agent it knows it.
     told: Option<(Role, u64, Endpoint)>,
+    /// Agents that were asked before and may still hold our twin: one that returns with its data tells the catalog of it again.
+    former: Vec<Endpoint>,
+    /// Removes the twin from one of them, so that nobody waits for an agent that does not answer.
+    removing: Option<(Endpoint, JoinHandle<bool>)>,
 }
 
 impl Registration {
@@ -39,12 +49,14 @@ impl Registration {
         Registration {
             client: client.with_deadline(limit),
             service: settings.service.clone(),
-            id: format!("{}-{}", settings.service, me.0),
+            member: me.0,
             address: settings.address.clone(),
             port: settings.port,
             version,
             ttl: ttl.max(SHORTEST_TTL),
             told: None,
+            former: Vec::new(),
+            removing: None,
         }
     }
 
@@ -60,47 +72,102 @@ impl Registration {
             Ok(text) => (CheckStatus::Passing, text),
             Err(text) => (CheckStatus::Critical, text),
         };
+        let id = self.id(role);
         if let Some((told, of, endpoint)) = &self.told
             && *told == role
             && *of == term
         {
-            let beat = self.client.pinned(endpoint).check_update(&self.check_id(), status, output).await;
-            match beat {
-                Ok(_) => return Ok(()),
-                // The agent was restarted and does not know us, or it is another's turn.
-                Err(_) => self.told = None,
+            let beat = self.client.pinned(endpoint).check_update(&check_id(&id), status, output).await;
+            if beat.is_ok() {
+                self.remove_twin().await;
+                return Ok(());
             }
+            // The agent was restarted and does not know us, or it is another's turn.
         }
-        let answer = self.client.agent_register(&self.registration(role, term, status)).await?;
-        let former = self.told.replace((role, term, answer.endpoint.clone()));
-        if let Some((_, _, endpoint)) = former.filter(|(_, _, endpoint)| *endpoint != answer.endpoint) {
-            // Its own twin, left with the agent that was asked before.
-            let _ = self.client.pinned(&endpoint).agent_deregister(&self.id).await;
-        }
-        self.client.pinned(&answer.endpoint).check_update(&self.check_id(), status, output).await?;
-        Ok(())
-    }
-
-    /// Takes it back.
-    pub(crate) async fn remove(&mut self) -> Result<(), Error> {
         if let Some((_, _, endpoint)) = self.told.take() {
-            self.client.pinned(&endpoint).agent_deregister(&self.id).await?;
+            if role == Role::Replica {
+                // Nobody is to be sent to a primary that is none, so first of all; if it fails, it is tried again below or as a twin.
+                let _ = self.client.pinned(&endpoint).agent_deregister(&self.id(Role::Primary)).await;
+            }
+            self.former.push(endpoint);
         }
+        let home = self.client.agent_register(&self.registration(role, term, status)).await?.endpoint;
+        if let Some((former, removing)) = self.removing.take() {
+            removing.abort();
+            self.former.push(former);
+        }
+        self.former.retain(|former| *former != home);
+        // Until all is done, it is a place that something may be left at.
+        self.former.push(home.clone());
+        let agent = self.client.pinned(&home);
+        agent.check_update(&check_id(&id), status, output).await?;
+        agent.agent_deregister(&self.id(other(role))).await?;
+        self.former.pop();
+        self.told = Some((role, term, home));
         Ok(())
     }
 
-    fn check_id(&self) -> String {
-        format!("service:{}", self.id)
+    /// Takes it back, also from agents that were asked before.
+    pub(crate) async fn remove(&mut self) -> Result<(), Error> {
+        let told = self.told.take().map(|(_, _, endpoint)| endpoint);
+        let removing = self.removing.take().map(|(endpoint, _)| endpoint);
+        let places: Vec<Endpoint> = told.into_iter().chain(removing).chain(self.former.drain(..)).collect();
+        let mut outcome = Ok(());
+        for endpoint in places {
+            outcome = outcome.and(remove_both(&self.client.pinned(&endpoint), &self.ids()).await);
+        }
+        Ok(outcome?)
+    }
+
+    /// Goes on with the removal of twins, one at a time.
+    async fn remove_twin(&mut self) {
+        if let Some((endpoint, removing)) = self.removing.take_if(|(_, removing)| removing.is_finished())
+            && !removing.await.unwrap_or(false)
+        {
+            self.former.push(endpoint);
+        }
+        if self.removing.is_none()
+            && !self.former.is_empty()
+            && let Some((_, _, home)) = &self.told
+        {
+            let former = self.former.remove(0);
+            let task = remove_from(self.client.pinned(&former), self.client.pinned(home), self.ids());
+            self.removing = Some((former, tokio::spawn(task)));
+        }
+    }
+
+    fn id(&self, role: Role) -> String {
+        format!("{}-{}", self.name(role), self.member)
+    }
+
+    fn ids(&self) -> [String; 2] {
+        [Role::Primary, Role::Replica].map(|role| self.id(role))
+    }
+
+    fn name(&self, role: Role) -> String {
+        match role {
+            Role::Primary => format!("{}-primary", self.service),
+            Role::Replica => self.service.clone(),
+        }
     }
 
     fn registration(&self, role: Role, term: u64, status: CheckStatus) -> ServiceRegistration {
-        let (name, role) = match role {
-            Role::Primary => (format!("{}-primary", self.service), "primary"),
-            Role::Replica => (self.service.clone(), "replica"),
+        let (id, name) = (self.id(role), self.name(role));
+        let role = match role {
+            Role::Primary => "primary",
+            Role::Replica => "replica",
         };
         let meta = [("role", role.to_owned()), ("term", term.to_string()), ("version", self.version.clone())];
+        let check = TtlCheck {
+            id: Some(check_id(&id)),
+            name: Some(format!("{id} as {role}")),
+            notes: None,
+            ttl: self.ttl,
+            deregister_after: Some(REMOVED_AFTER),
+            initial: status,
+        };
         ServiceRegistration {
-            id: self.id.clone(),
+            id,
             name,
             address: Some(self.address.clone()),
             port: self.port,
@@ -108,14 +175,29 @@ impl Registration {
             meta: meta.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>(),
             tagged_addresses: BTreeMap::new(),
             enable_tag_override: false,
-            check: Some(TtlCheck {
-                id: Some(self.check_id()),
-                name: Some(format!("{} as {role}", self.id)),
-                notes: None,
-                ttl: self.ttl,
-                deregister_after: Some(REMOVED_AFTER),
-                initial: status,
-            }),
+            check: Some(check),
         }
     }
+}
+
+/// Removes a service from an agent, unless it is our present one by another address; false if that agent could not be asked.
+async fn remove_from(former: Client, home: Client, ids: [String; 2]) -> bool {
+    let (Ok(there), Ok(here)) = (former.agent_self().await, home.agent_self().await) else { return false };
+    there.value.node_id == here.value.node_id || remove_both(&former, &ids).await.is_ok()
+}
+
+async fn remove_both(agent: &Client, [first, second]: &[String; 2]) -> Result<(), pilotfish_consul::Error> {
+    agent.agent_deregister(first).await?;
+    agent.agent_deregister(second).await
+}
+
+fn other(role: Role) -> Role {
+    match role {
+        Role::Primary => Role::Replica,
+        Role::Replica => Role::Primary,
+    }
+}
+
+fn check_id(service: &str) -> String {
+    format!("service:{service}")
 }

@@ -93,6 +93,15 @@ struct WireVote {
     received: String,
 }
 
+impl From<Flavour> for WireFlavour {
+    fn from(flavour: Flavour) -> WireFlavour {
+        match flavour {
+            Flavour::MariaDb => WireFlavour::MariaDb,
+            Flavour::MySql => WireFlavour::MySql,
+        }
+    }
+}
+
 fn identity(text: &str) -> Result<u64, String> {
     u64::from_str_radix(text, 16).map_err(|_| format!("`{text}` is no identity, which is a hexadecimal number"))
 }
@@ -158,11 +167,8 @@ pub(super) fn read_lease(value: &[u8]) -> Result<Lease, String> {
 }
 
 /// The text of a member's record.
-pub(super) fn write_record(record: &MemberRecord, contact: &Contact) -> Vec<u8> {
-    let flavour = record.executed.as_ref().map_or(WireFlavour::MariaDb, |executed| match executed.flavour() {
-        Flavour::MariaDb => WireFlavour::MariaDb,
-        Flavour::MySql => WireFlavour::MySql,
-    });
+pub(super) fn write_record(record: &MemberRecord, contact: &Contact, flavour: Flavour) -> Vec<u8> {
+    let flavour = WireFlavour::from(flavour);
     write(&WireRecord {
         contact: contact.clone(),
         flavour,
@@ -188,11 +194,7 @@ pub(super) fn write_record(record: &MemberRecord, contact: &Contact) -> Vec<u8> 
 /// Reads a member's record.
 pub(super) fn read_record(value: &[u8], flavour: Flavour) -> Result<(MemberRecord, Contact), String> {
     let wire: WireRecord = read(value)?;
-    let same = match flavour {
-        Flavour::MariaDb => wire.flavour == WireFlavour::MariaDb,
-        Flavour::MySql => wire.flavour == WireFlavour::MySql,
-    };
-    if !same && wire.executed.is_some() {
+    if wire.flavour != flavour.into() {
         return Err("the member runs another database than this one: they cannot be one cluster".into());
     }
     let position = |text: Option<&String>| text.map(|text| gtids(flavour, text)).transpose();

@@ -189,7 +189,15 @@ impl Operator {
                 Some(donor) => server.copy_into(&new, &donor).await.map(|()| None),
                 None => server.initialise(&new).await,
             };
-            done(built.map(Effect::Built));
+            let synced = match built {
+                // Beside the loop: with much data it takes its time.
+                Ok(password) => tokio::task::spawn_blocking(move || crate::disk::sync_all(&new))
+                    .await
+                    .unwrap_or(Err(Error::Ending))
+                    .map(|()| password),
+                Err(error) => Err(error),
+            };
+            done(synced.map(Effect::Built));
         });
     }
 

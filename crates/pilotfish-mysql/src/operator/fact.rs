@@ -20,7 +20,7 @@ pub(super) enum Fact {
         /// When the query was sent.
         sent: Time,
         /// What it found.
-        found: Result<Snapshot, Error>,
+        found: Result<Box<Snapshot>, Error>,
     },
     /// The lease was to be written: its new index, `None` if the check-and-set failed.
     LeaseWritten {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pilotfish_autopilot::{Catalog, LeaseFact, LeaseState, MemberId, Orders, PendingWrite, Switchover, Time};
+use pilotfish_autopilot::{
+    Catalog, LeaseClock, LeaseFact, LeaseState, MemberId, Orders, PendingWrite, Switchover, Time,
+};
 use pilotfish_consul::Cursor;
 
 use super::fact::Fact;
@@ -50,12 +52,12 @@ impl Operator {
         let wait = left.clamp(SHORTEST_WAIT, self.policy.renew_every);
         let (board, cursor, facts, sent) = (self.board.clone(), self.reading.cursor, self.facts.clone(), clock::now());
         tokio::spawn(async move {
-            let found = board.snapshot(&cursor, wait).await;
+            let found = board.snapshot(&cursor, wait).await.map(Box::new);
             let _ = facts.send(Fact::Read { sent, found });
         });
     }
 
-    pub(super) fn was_read(&mut self, sent: Time, found: Result<Snapshot, Error>) {
+    pub(super) fn was_read(&mut self, sent: Time, found: Result<Box<Snapshot>, Error>) {
         self.reading.under_way = false;
         match found {
             Ok(snapshot) => {
@@ -65,7 +67,7 @@ impl Operator {
                 // Asked before our own write was answered: it may say what was before it. Then the next answer comes at once.
                 if sent >= self.reading.lease_answered || index > known {
                     self.reading.cursor.advance(snapshot.index);
-                    self.see(snapshot);
+                    self.see(*snapshot);
                 }
                 self.read_catalog();
             }
@@ -84,7 +86,9 @@ impl Operator {
     pub(super) fn catalog_failed(&mut self, error: &Error) {
         if self.view.catalog == Catalog::Answers {
             self.view.catalog = Catalog::Unknown(clock::now());
-            (self.log)(Level::Warn, &format!("the catalog does not answer: {error}"));
+            // What it answers and nobody understands says so itself.
+            let silent = if matches!(error, Error::Catalog(_)) { "the catalog does not answer: " } else { "" };
+            (self.log)(Level::Warn, &format!("{silent}{error}"));
         }
         self.view.lease_clock.failed();
     }
@@ -99,7 +103,7 @@ impl Operator {
     fn see(&mut self, snapshot: Snapshot) {
         let now = clock::now();
         self.catalog_answered();
-        let Snapshot { lease, members, votes, orders, unreadable, .. } = snapshot;
+        let Snapshot { lease, members, votes, garbled, orders, unreadable, .. } = snapshot;
         if self.reading.unreadable != unreadable {
             for text in &unreadable {
                 (self.log)(Level::Error, text);
@@ -107,6 +111,10 @@ impl Operator {
             self.reading.unreadable = unreadable;
         }
         let index = lease_index(&lease);
+        if lease != self.view.lease && index == lease_index(&self.view.lease) {
+            // A catalog that began anew has come to the same index with another value.
+            self.view.lease_clock = LeaseClock::default();
+        }
         self.view.lease_clock.answered(now, index, self.policy.longest_gap());
         self.see_lease(now, lease);
         if self.view.pending.as_ref().is_some_and(|PendingWrite { cas, .. }| *cas != index) {
@@ -115,7 +123,7 @@ impl Operator {
         if self.view.votes != votes {
             self.view.votes = votes;
         }
-        self.reading.record_index = 0;
+        self.reading.record_index = garbled.get(&self.view.me).copied().unwrap_or(0);
         self.view.records.clear();
         self.reading.contacts.clear();
         for (member, (record, contact, index)) in members {

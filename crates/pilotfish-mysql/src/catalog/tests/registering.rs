@@ -1,0 +1,163 @@
+//! The registration: one member under one of two names, with agents that forget it, end, and return.
+
+use std::time::{Duration, Instant};
+
+use pilotfish_autopilot::{MemberId, Role};
+use pilotfish_consul::{CheckStatus, Client, Cursor, HealthQuery, Read, ServiceInstance};
+use pilotfish_testing::{Consul, ConsulCluster};
+
+use super::{LIMIT, LONG, client};
+use crate::catalog::Registration;
+use crate::settings::{Durability, PolicySettings, Settings};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn registration(client: Client) -> Registration {
+    let policy = PolicySettings {
+        durability: Durability::Quorum,
+        acks: 1,
+        min_in_sync: None,
+        may_lead: true,
+        ttl: Duration::from_secs(3),
+        hang_limit: None,
+        switchover_limit: Duration::from_secs(10),
+    };
+    let settings = Settings {
+        service: "db".into(),
+        name: "one".into(),
+        id: None,
+        address: "127.0.0.1".into(),
+        bind: "127.0.0.1".into(),
+        port: 3306,
+        api_port: 3307,
+        directory: "/nonexistent".into(),
+        run_directory: "/nonexistent".into(),
+        program: Vec::new(),
+        options: Vec::new(),
+        user: None,
+        template: None,
+        scripts: "/nonexistent".into(),
+        keep_aside: 1,
+        policy,
+    };
+    Registration::new(client, &settings, MemberId(1), "11.8".into(), PATIENCE, LIMIT)
+}
+
+fn well() -> Result<String, String> {
+    Ok("replicates".into())
+}
+
+async fn instances(client: &Client, name: &str, cursor: &Cursor) -> (Vec<ServiceInstance>, u64) {
+    let query =
+        HealthQuery { read: Read::default().after(cursor, LONG), service: name.into(), ..HealthQuery::default() };
+    let answer = client.health_service(&query).await.unwrap();
+    (answer.value, answer.index)
+}
+
+/// Asks until it is so, by questions that wait for a change.
+async fn wait_for(client: Client, name: &'static str, so: impl Fn(&[ServiceInstance]) -> bool) {
+    let mut cursor = Cursor::new();
+    let watch = async {
+        loop {
+            let (found, index) = instances(&client, name, &cursor).await;
+            if so(&found) {
+                return;
+            }
+            cursor.advance(index);
+        }
+    };
+    let outcome = tokio::time::timeout(PATIENCE, watch).await;
+    assert!(outcome.is_ok(), "whoever watches {name} is not woken");
+}
+
+/// The only instance has this status, with this in its text. A text alone Consul's agent keeps to itself for minutes (`check_update_interval`); it
+/// is in the catalog with the next change of status.
+fn says(instances: &[ServiceInstance], status: CheckStatus, text: &str) -> bool {
+    let is = |instance: &ServiceInstance| {
+        instance.checks.iter().any(|check| check.status == status && check.output.contains(text))
+    };
+    instances.len() == 1 && is(&instances[0])
+}
+
+#[tokio::test]
+async fn a_change_of_role_wakes_those_who_watch_either_name() {
+    let consul = Consul::start();
+    let client = client(&[consul.http()]);
+    let mut registration = registration(client.clone());
+    registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
+    wait_for(client.clone(), "db", |found| says(found, CheckStatus::Passing, "")).await;
+    for (term, role, gone, come) in [(2, Role::Primary, "db", "db-primary"), (3, Role::Replica, "db-primary", "db")] {
+        // Both wait for a change of what is there now, before there is one.
+        let mut cursors = [Cursor::new(); 2];
+        for (name, cursor) in [gone, come].into_iter().zip(&mut cursors) {
+            cursor.advance(instances(&client, name, cursor).await.1);
+        }
+        let first = tokio::spawn(wait_for(client.clone(), gone, <[ServiceInstance]>::is_empty));
+        let second = tokio::spawn(wait_for(client.clone(), come, |found| says(found, CheckStatus::Passing, "")));
+        registration.set(Some(role), &Ok("serves".into()), term).await.unwrap();
+        first.await.unwrap();
+        second.await.unwrap();
+        let (found, _) = instances(&client, come, &Cursor::new()).await;
+        let service = &found[0];
+        assert_eq!((service.id.clone(), service.port), (format!("{come}-1"), 3306));
+        assert_eq!(service.address, "127.0.0.1");
+        assert_eq!(service.meta["term"], term.to_string());
+    }
+    registration.remove().await.unwrap();
+    wait_for(client, "db", <[ServiceInstance]>::is_empty).await;
+}
+
+#[tokio::test]
+async fn who_cannot_be_used_says_why() {
+    let consul = Consul::start();
+    let client = client(&[consul.http()]);
+    let mut registration = registration(client.clone());
+    // Never passing for a moment.
+    registration.set(Some(Role::Replica), &Err("it was not looked at".into()), 1).await.unwrap();
+    let (found, _) = instances(&client, "db", &Cursor::new()).await;
+    assert!(says(&found, CheckStatus::Critical, ""));
+    registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
+    wait_for(client.clone(), "db", |found| says(found, CheckStatus::Passing, "replicates")).await;
+    registration.set(Some(Role::Replica), &Err("it lags".into()), 1).await.unwrap();
+    wait_for(client.clone(), "db", |found| says(found, CheckStatus::Critical, "it lags")).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_forgot_us_is_told_again() {
+    let mut consul = Consul::start();
+    let client = client(&[consul.http()]);
+    let mut registration = registration(client.clone());
+    registration.set(Some(Role::Primary), &well(), 4).await.unwrap();
+    consul.restart_empty();
+    registration.set(Some(Role::Primary), &well(), 4).await.unwrap();
+    wait_for(client, "db-primary", |found| says(found, CheckStatus::Passing, "")).await;
+}
+
+#[tokio::test]
+async fn another_agent_takes_over_and_the_twin_of_the_first_is_removed() {
+    let mut cluster = ConsulCluster::start();
+    let addresses: Vec<_> = cluster.servers.iter().map(Consul::http).collect();
+    let mut registration = registration(client(&addresses));
+    registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
+    let holds = |server: &Consul| {
+        server.request("GET", "/v1/agent/services", "").is_some_and(|(_, body)| body.contains("\"db-1\""))
+    };
+    assert!(holds(&cluster.servers[0]));
+    cluster.servers[0].kill();
+    let since = Instant::now();
+    // The others may have to elect a leader first.
+    while registration.set(Some(Role::Replica), &well(), 1).await.is_err() {
+        assert!(since.elapsed() < PATIENCE, "nobody takes the registration");
+    }
+    assert!(cluster.servers[1..].iter().any(holds));
+    // It kept its registrations, and would tell the others of them for as long as they pass.
+    cluster.servers[0].restart();
+    while holds(&cluster.servers[0]) {
+        registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
+        assert!(since.elapsed() < PATIENCE, "the twin is still there");
+    }
+    assert_eq!(cluster.servers.iter().filter(|server| holds(server)).count(), 1);
+    registration.remove().await.unwrap();
+    assert!(!cluster.servers.iter().any(holds));
+}
