@@ -421,6 +421,7 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
             poll: (0, 0),
             known: Default::default(),
             lease_answered: 0,
+            catalog_failed: 0,
             record_index: 0,
             missing: BTreeMap::new(),
             told: String::new(),
