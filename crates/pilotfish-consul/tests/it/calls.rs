@@ -255,6 +255,11 @@ fn events_and_snapshots() {
     run(async {
         let client = client(consul.http());
         let fired = client.event_fire("deploy", Bytes::from_static(b"v2")).await.unwrap().value;
+        // An event travels by gossip, also to the agent that fired it.
+        wait_until("the event to arrive", || {
+            let (_, body) = consul.request("GET", "/v1/event/list?name=deploy", "")?;
+            body.contains(&fired.id).then_some(())
+        });
         let events = client.event_list(Some("deploy"), &Read::default()).await.unwrap().value;
         assert!(events.iter().any(|event| event.id == fired.id && event.payload == b"v2"), "{events:?}");
 
