@@ -22,6 +22,7 @@ mod report;
 mod server;
 mod settings;
 mod sql;
+mod task;
 
 pub use error::Error;
 pub use launch::{Host, Launcher, Started};
