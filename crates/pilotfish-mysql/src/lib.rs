@@ -29,4 +29,4 @@ pub use launch::{Host, Launcher, Started};
 pub use operator::{Handle, Level, Log, Operator, Order};
 pub use report::*;
 pub use server::CopyStream;
-pub use settings::{Credentials, Durability, PolicySettings, Secret, Settings};
+pub use settings::{Credentials, Secret, Settings};
