@@ -237,7 +237,8 @@ impl Supervisor {
             }
         }
         // Jobs are added last: what they are told has occurred is not what a job said that goes away with this reload.
-        let present: BTreeSet<String> = self.jobs.iter().map(|job| job.spec.name.clone()).collect();
+        let mut present = BTreeSet::new();
+        present.extend(self.jobs.iter().map(|job| job.spec.name.clone()));
         for new in spec.jobs.iter().filter(|new| !present.contains(&new.name)) {
             touched.push(new.name.clone());
             let added = self.new_job(new.clone(), None);

@@ -37,12 +37,9 @@ impl State {
 
     /// The names of the services, in order.
     pub fn service_names(&self) -> impl Iterator<Item = &str> {
-        let names: BTreeSet<&str> = self
-            .tables
-            .instances
-            .keys()
-            .flat_map(|name| self.tables.instances(name).map(|(_, service)| service.name.as_str()))
-            .collect();
+        let instances = self.tables.instances.keys().flat_map(|name| self.tables.instances(name));
+        let mut names = BTreeSet::new();
+        names.extend(instances.map(|(_, service)| service.name.as_str()));
         names.into_iter()
     }
 
