@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use super::{Mind, Step};
 use crate::act::{Act, LeaseChange, OrderOutcome};
 use crate::budget::FailureClass;
-use crate::lease::{Config, DataId, Lease, MemberId, Seat};
+use crate::lease::{Config, Lease, MemberId, Seat};
 use crate::time::Time;
 use crate::view::{Access, Acking, Following, Mode, ServerFacts};
 use crate::why::Why;
@@ -120,7 +120,8 @@ impl Mind<'_> {
             *seat != target
                 && self.record_of(*seat).is_some_and(|record| self.holds(lease, seat.member, record, &facts.executed))
         });
-        let mut in_sync: BTreeMap<MemberId, DataId> = others.map(|seat| (seat.member, seat.data)).collect();
+        let mut in_sync = BTreeMap::new();
+        in_sync.extend(others.map(|seat| (seat.member, seat.data)));
         // Who leaves cannot acknowledge, unless nobody else can.
         if self.view.orders.stop.is_none() || in_sync.is_empty() {
             in_sync.insert(ours.member, ours.data);
