@@ -4,6 +4,7 @@ mod gate;
 mod positions;
 mod promotion;
 mod relay_logs;
+mod torn;
 mod waiting;
 
 use std::collections::BTreeSet;
