@@ -331,3 +331,24 @@ fn reasons_are_sentences_with_their_values() {
         "1 votes for term 6, 2 are needed of the 2 in sync: fewer may lack an acknowledged write"
     );
 }
+
+#[test]
+fn times_are_told_as_how_long_ago_or_how_long_still() {
+    let mut view = follower();
+    view.server = Server::Starting { since: at(7_500) };
+    assert_eq!(role(&view).why.to_string(), "the server is starting, for 2.5s now");
+    view.server = Server::Stopped;
+    view.orders.stop = Some(at(8_000));
+    assert_eq!(role(&view).why, Why::StoppedAsAsked);
+    view.server = Server::Starting { since: at(9_000) };
+    assert_eq!(role(&view).why.to_string(), "the supervisor is to stop, asked 2.0s ago");
+    view.orders.stop = None;
+    view.server = Server::Stopped;
+    (0..=BURST).for_each(|_| view.budget.spend(FailureClass::ServerExit, at(10_000)));
+    let told = "too often in a row: the server was started; the next time is handled in 20.0s";
+    assert_eq!(role(&view).why.to_string(), told);
+    let mut free = follower();
+    released(&mut free);
+    free.catalog = Catalog::Unknown(at(5_000));
+    assert_eq!(role(&free).why.to_string(), "the catalog has not answered for 5.0s: unknown is not free");
+}
