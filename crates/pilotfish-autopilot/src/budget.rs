@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn another_class_is_not_affected() {
+    fn e7_another_class_is_not_affected() {
         let mut budget = Budget::default();
         for _ in 0..2 * BURST {
             budget.spend(FailureClass::Rebuild, Time::START);

@@ -12,7 +12,7 @@ async fn now(board: &Board) -> Snapshot {
 }
 
 #[tokio::test]
-async fn of_several_writers_one_is_the_first() {
+async fn c6_of_several_writers_one_is_the_first() {
     let consul = Consul::start();
     let mut cas = 0;
     for term in 1..=10 {
@@ -109,7 +109,7 @@ async fn clusters_whose_names_begin_alike_are_two() {
 
 /// A token that may read and not write: somebody else was not quicker.
 #[tokio::test]
-async fn a_write_that_is_not_allowed_is_an_error() {
+async fn d11_a_write_that_is_not_allowed_is_an_error() {
     let options = ConsulOptions {
         kind: Kind::Consul(OnlyConsul::Acl),
         master_token: Some("everything".into()),

@@ -9,7 +9,7 @@ on_both!(
     m1_the_relay_log_outlives_both_threads,
     m6_a_source_that_hangs,
     m9_y5_an_applier_that_failed_is_seen_and_not_waited_for,
-    what_is_purged_is_seen,
+    e16_what_is_purged_is_seen,
 );
 
 fn stop_applier(flavour: Flavour) -> &'static str {
@@ -79,7 +79,7 @@ async fn m9_y5_an_applier_that_failed_is_seen_and_not_waited_for(flavour: Flavou
     assert!(start.elapsed() < LIMIT / 2, "it waited for an applier that had failed");
 }
 
-async fn what_is_purged_is_seen(flavour: Flavour) {
+async fn e16_what_is_purged_is_seen(flavour: Flavour) {
     let (one, two) = (Member::new(flavour, 1).await, Member::new(flavour, 2).await);
     one.lead_alone(1).await;
     one.make_table().await;
