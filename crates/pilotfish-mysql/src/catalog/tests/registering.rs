@@ -8,39 +8,13 @@ use pilotfish_testing::{Consul, ConsulCluster};
 
 use super::{LIMIT, LONG, client};
 use crate::catalog::Registration;
-use crate::settings::{Durability, PolicySettings, Settings};
+use crate::settings::Settings;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn registration(client: Client) -> Registration {
-    let policy = PolicySettings {
-        durability: Durability::Quorum,
-        acks: 1,
-        min_in_sync: None,
-        may_lead: true,
-        ttl: Duration::from_secs(3),
-        hang_limit: None,
-        switchover_limit: Duration::from_secs(10),
-    };
-    let settings = Settings {
-        service: "db".into(),
-        name: "one".into(),
-        id: None,
-        address: "127.0.0.1".into(),
-        bind: "127.0.0.1".into(),
-        port: 3306,
-        api_port: 3307,
-        directory: "/nonexistent".into(),
-        run_directory: "/nonexistent".into(),
-        program: Vec::new(),
-        options: Vec::new(),
-        user: None,
-        template: None,
-        scripts: "/nonexistent".into(),
-        keep_aside: 1,
-        policy,
-    };
+    let settings = Settings::of_a_test();
     Registration::new(client, &settings, MemberId(1), "11.8".into(), PATIENCE, LIMIT)
 }
 
