@@ -146,10 +146,11 @@ impl Mind<'_> {
         if let Err(at) = self.view.budget.check(FailureClass::ServerExit, self.now) {
             return self.out_of_patience(FailureClass::ServerExit, at);
         }
-        let voted = lease.is_established() && !lease.forced;
+        let voted = lease.is_established() && !lease.forced && !self.is_async();
         let replaced = voted && lease.holder != self.view.me && !self.is_in_sync(&lease.config);
         let start = match self.view.flavour {
-            // What only this server's binary log holds was acknowledged by nobody, if a successor is established; and only then.
+            // What only this server's binary log holds was acknowledged by nobody, if a successor is established by votes; and only then. Otherwise
+            // clients count on it: it is kept, and exported.
             Flavour::MariaDb if replaced => Start::DropTail,
             Flavour::MariaDb | Flavour::MySql => Start::Plain,
         };

@@ -379,3 +379,21 @@ fn e18_who_may_not_lead_never_does_and_nobody_takes_the_lead_back() {
     back.source = Some(SourceFacts { member: MemberId(3), term: Term(5), executed, ours, data: DataId(2) });
     assert_eq!(role(&back).act, Act::Attach { to: MemberId(3), term: Term(5), mode: Mode::Plain });
 }
+
+/// Without durability a client has its OK for what only the old primary has: it is told what was lost, so nothing is dropped.
+#[test]
+fn m3_e3_what_was_acknowledged_to_nobody_else_is_not_dropped_without_durability() {
+    let mut view = follower();
+    view.server = Server::Stopped;
+    view.busy.catalog = true;
+    with_lease(&mut view, |lease| {
+        lease.config.in_sync = BTreeMap::new();
+        lease.config.acks = 0;
+    });
+    let quorum = Policy::with_ttl(TTL);
+    let without = Policy { durability: Durability::Async, ..quorum.clone() };
+    let start = |policy: &Policy| decide(&view, policy, at(10_000));
+    assert_eq!(start(&quorum).act, Act::StartServer { start: Start::DropTail });
+    assert_eq!(start(&without).act, Act::StartServer { start: Start::Plain });
+    assert_eq!(lint(&view, &without, at(10_000), &start(&quorum)), [Objection::NoSuccessor]);
+}
