@@ -228,8 +228,8 @@ impl Supervisor {
         let mut touched = Vec::new();
         self.change_watches(&spec, &mut touched);
         self.change_templates(&spec, &mut touched);
-        let places: BTreeMap<String, usize> =
-            spec.jobs.iter().enumerate().map(|(place, job)| (job.name.clone(), place)).collect();
+        let mut places = BTreeMap::new();
+        places.extend(spec.jobs.iter().enumerate().map(|(place, job)| (job.name.clone(), place)));
         for index in 0..self.jobs.len() {
             match places.get(self.jobs[index].name()) {
                 Some(place) => self.change_job(index, &spec.jobs[*place], &mut touched),

@@ -207,7 +207,8 @@ impl State {
             host.checks_of.entry(check.service_id.clone()).or_default().insert(check.id.clone());
             host.checks.insert(check.id.clone(), check);
         }
-        self.tables.service_indexes = snapshot.service_indexes.into_iter().collect();
+        self.tables.service_indexes.clear();
+        self.tables.service_indexes.extend(snapshot.service_indexes);
         self.kv = kv::KvStore::default();
         for (key, entry) in snapshot.kv {
             self.kv.restore(key, entry);
