@@ -38,17 +38,19 @@ impl Mind<'_> {
         let limit = since.after(self.policy.switchover_limit);
         let nobody = lease.config.in_sync.is_empty();
         if limit <= self.now && !matches!(facts.access, Access::ReadOnly) {
-            return Step::Do(Act::FenceServer, Why::StopAsked { since });
+            return Step::Do(Act::FenceServer, Why::StopAsked { ago: self.now.since(since) });
         }
         match facts.access {
             Access::ReadOnly if (limit <= self.now || nobody) && self.view.pending.is_none() => {
-                Step::Do(Act::StopServer, Why::StopAsked { since })
+                Step::Do(Act::StopServer, Why::StopAsked { ago: self.now.since(since) })
             }
-            Access::Writable if nobody => Step::Do(Act::Close { term: lease.epoch.term }, Why::StopAsked { since }),
+            Access::Writable if nobody => {
+                Step::Do(Act::Close { term: lease.epoch.term }, Why::StopAsked { ago: self.now.since(since) })
+            }
             Access::ReadOnly | Access::Writable => {
                 self.hand_over(lease, index, facts, None, limit).unwrap_or(Step::Wait(Why::NoTarget, Some(limit)))
             }
-            Access::Unknown => Step::Do(Act::FenceServer, Why::StopAsked { since }),
+            Access::Unknown => Step::Do(Act::FenceServer, Why::StopAsked { ago: self.now.since(since) }),
         }
     }
 

@@ -8,6 +8,7 @@ mod catalog;
 mod crash;
 mod data;
 mod life;
+mod traps;
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -13,7 +13,7 @@ use crate::catalog::Board;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_catalog_that_began_anew_is_told_as_it_is() {
+async fn d9_a_catalog_that_began_anew_is_told_as_it_is() {
     let mut consul = Consul::start();
     let board = board(consul.http());
     let mut index = 0;
@@ -36,7 +36,7 @@ async fn a_catalog_that_began_anew_is_told_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_catalog_without_a_leader_never_says_that_there_is_no_lease() {
+async fn c5_a_catalog_without_a_leader_never_says_that_there_is_no_lease() {
     let mut cluster = ConsulCluster::start();
     let addresses: Vec<_> = cluster.servers.iter().map(Consul::http).collect();
     let board = Board::new(client(&addresses), "db", FLAVOUR, LIMIT);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pilotfish_autopilot::{MemberId, Policy, Role};
+use pilotfish_autopilot::{MemberId, Role};
 use pilotfish_consul::{CheckStatus, Client, Cursor, HealthQuery, Read, ServiceInstance};
 use pilotfish_testing::{Consul, ConsulCluster};
 
@@ -14,25 +14,7 @@ use crate::settings::Settings;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn registration(client: Client) -> Registration {
-    let policy = Policy::with_ttl(Duration::from_secs(3));
-    let settings = Settings {
-        service: "db".into(),
-        name: "one".into(),
-        id: None,
-        address: "127.0.0.1".into(),
-        bind: "127.0.0.1".into(),
-        port: 3306,
-        api_port: 3307,
-        directory: "/nonexistent".into(),
-        run_directory: "/nonexistent".into(),
-        program: Vec::new(),
-        options: Vec::new(),
-        user: None,
-        template: None,
-        scripts: "/nonexistent".into(),
-        keep_aside: 1,
-        policy,
-    };
+    let settings = Settings::of_a_test();
     Registration::new(client, &settings, MemberId(1), "11.8".into(), PATIENCE, LIMIT)
 }
 
