@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::http;
-pub use client::Client;
+pub use client::{Client, Session};
 pub use member::{Member, Part};
 pub use writer::{Tally, Writer};
 
