@@ -9,7 +9,7 @@ pub mod schedule;
 use std::any::Any;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::deeds::Undo;
@@ -20,6 +20,8 @@ use crate::Consul;
 const INTERVAL: Duration = Duration::from_millis(5);
 /// Writers that follow the catalog.
 const CLIENTS: usize = 2;
+/// A cluster that takes longer to heal has something to tell.
+const LONG: Duration = Duration::from_secs(40);
 /// So many acknowledged writes show that the cluster takes some.
 const ENOUGH: usize = 20;
 
@@ -37,7 +39,7 @@ pub struct Chaos<'a> {
     pub until: Instant,
     /// Whether somebody wants it to end.
     pub ended: &'a dyn Fn() -> bool,
-    /// Where the members' logs are kept if it fails.
+    /// Where the members' logs are kept if it fails, or a cluster takes strangely long to heal.
     pub logs: Option<PathBuf>,
     /// Is given the story line by line.
     pub tell: &'a mut dyn FnMut(&str),
@@ -133,11 +135,13 @@ impl Game<'_> {
     fn failure(&self, number: u32, what: &str) -> String {
         let (seed, story) = (self.chaos.seed, self.story.join("\n"));
         let last = if what.contains("---") { String::new() } else { self.chaos.cluster.last_words() };
-        let kept = self.chaos.logs.as_deref().map(|directory| self.keep_logs(directory)).unwrap_or_default();
+        let kept = self.keep_logs();
         format!("seed {seed}, round {number}: {what}\n{last}\nseed {seed}, the story:\n{story}{kept}")
     }
 
-    fn keep_logs(&self, directory: &Path) -> String {
+    /// Keeps the members' logs, if somebody wants them; where they are.
+    fn keep_logs(&self) -> String {
+        let Some(directory) = &self.chaos.logs else { return String::new() };
         let write = |member: &Member| {
             let file = directory.join(format!("{}-{}.log", self.chaos.seed, member.name()));
             fs::write(&file, member.log()).map(|()| format!("\n{}", file.display()))
@@ -183,11 +187,12 @@ impl Game<'_> {
             acknowledged: self.tallies.iter().map(|tally| tally.acknowledged.len()).sum(),
             slowest: self.survived.slowest.max(took),
         };
-        let acknowledged = self.survived.acknowledged;
-        self.tell(&format!(
-            "healed within {:.1} s; all {acknowledged} acknowledged writes are there",
-            took.as_secs_f64()
-        ));
+        let (seconds, acknowledged) = (took.as_secs_f64(), self.survived.acknowledged);
+        self.tell(&format!("healed within {seconds:.1} s; all {acknowledged} acknowledged writes are there"));
+        if took > LONG {
+            let kept = self.keep_logs();
+            self.tell(&format!("  that was long{kept}"));
+        }
         Ok(())
     }
 

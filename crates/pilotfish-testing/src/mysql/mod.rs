@@ -3,6 +3,7 @@
 //! Each member is a supervisor with its operator and its server, on an address of its own in 127.0.0.0/8. What a test does to it is what happens
 //! to machines: processes are killed or stopped, data is written behind the cluster's back.
 
+pub mod board;
 pub mod chaos;
 mod client;
 mod member;

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::Value;
 
 use super::schedule::{Deed, Fault, Parts, Who};
 use super::{End, Game};
-use crate::mysql::{Flavour, Member, Part};
+use crate::mysql::{Flavour, Member, Part, board};
 
 /// How long somebody is waited for who is to take the lease or to vote; then there was no election.
 const ELECTION_LIMIT: Duration = Duration::from_secs(8);
@@ -208,7 +207,9 @@ impl Game<'_> {
             Who::Taker => {
                 self.in_election(|game| Some(game.read_lease().filter(|(now, _)| *now > term)?.1))?.unwrap_or(holder)
             }
-            Who::Voter => self.in_election(|game| game.voter_above(term))?.unwrap_or((holder + 1) % count),
+            Who::Voter => self
+                .in_election(|game| game.is_catalog_well.then(|| board::voter(game.chaos.catalog, term))?)?
+                .unwrap_or((holder + 1) % count),
         })
     }
 
@@ -227,23 +228,6 @@ impl Game<'_> {
 
     /// Term and holder of the lease, if the catalog can be asked.
     fn read_lease(&self) -> Option<(u64, usize)> {
-        let lease: Value = serde_json::from_str(&self.read("/v1/kv/mysql-primary?raw")?).ok()?;
-        let holder = usize::try_from(lease["holder"].as_u64()?).ok()?;
-        Some((lease["term"].as_u64()?, holder.checked_sub(1)?))
-    }
-
-    /// Who has voted for a term above this one.
-    fn voter_above(&self, term: u64) -> Option<usize> {
-        let keys: Vec<String> = serde_json::from_str(&self.read("/v1/kv/mysql/votes?keys")?).ok()?;
-        keys.iter().find_map(|key| {
-            let (its, seat) = key.strip_prefix("mysql/votes/")?.split_once('/')?;
-            let voter: usize = seat.split('-').next()?.parse().ok()?;
-            (its.parse::<u64>().ok()? > term).then_some(voter.checked_sub(1)?)
-        })
-    }
-
-    fn read(&self, path: &str) -> Option<String> {
-        let (status, body) = self.is_catalog_well.then(|| self.chaos.catalog.request("GET", path, ""))??;
-        (status == 200).then_some(body)
+        self.is_catalog_well.then(|| board::lease(self.chaos.catalog))?
     }
 }
