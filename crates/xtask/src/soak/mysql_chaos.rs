@@ -19,15 +19,16 @@ const LEASE: Duration = Duration::from_secs(3);
 
 /// One cluster after the other. Each has a seed of its own, one more than the last, so that a failure is played again by its seed alone.
 pub(super) fn chaos(kit: &Kit, until: Instant, mut seed: u64) -> Result<()> {
+    // Starts are not part of the time that was asked for.
+    let mut left = until.saturating_duration_since(Instant::now());
     let tools = setup::setup()?;
-    let length = (until.saturating_duration_since(Instant::now()) / 2).min(GAME);
-    loop {
-        game(kit, &tools, seed, (Instant::now() + length).min(until))?;
-        if Instant::now() >= until || kit.interrupt.is_seen() {
-            return Ok(());
-        }
+    let length = (left / 2).min(GAME);
+    while !left.is_zero() && !kit.interrupt.is_seen() {
+        game(kit, &tools, seed, length)?;
+        left = left.saturating_sub(length);
         seed += 1;
     }
+    Ok(())
 }
 
 /// What a seed means: MariaDB or MySQL, and whether the catalog is a real Consul.
@@ -35,7 +36,7 @@ fn meaning(seed: u64) -> (Flavour, bool) {
     (if seed.is_multiple_of(2) { Flavour::MariaDb } else { Flavour::MySql }, (seed / 2).is_multiple_of(2))
 }
 
-fn game(kit: &Kit, tools: &Tools, seed: u64, until: Instant) -> Result<()> {
+fn game(kit: &Kit, tools: &Tools, seed: u64, length: Duration) -> Result<()> {
     let (flavour, consul) = meaning(seed);
     let on = if consul { "Consul" } else { "the embedded catalog" };
     println!("    seed {seed}: {flavour:?} on {on}; `cargo xtask soak mysql-chaos --seed {seed}` plays it again");
@@ -63,7 +64,7 @@ fn game(kit: &Kit, tools: &Tools, seed: u64, until: Instant) -> Result<()> {
         catalog: &mut catalog,
         flavour,
         seed,
-        until,
+        until: Instant::now() + length,
         ended: &|| kit.interrupt.is_seen(),
         logs: Some(logs()),
         tell: &mut |line| println!("    {line}"),
