@@ -22,10 +22,11 @@ mod report;
 mod server;
 mod settings;
 mod sql;
+mod task;
 
 pub use error::Error;
 pub use launch::{Host, Launcher, Started};
 pub use operator::{Handle, Level, Log, Operator, Order};
 pub use report::*;
 pub use server::CopyStream;
-pub use settings::{Credentials, Durability, PolicySettings, Secret, Settings};
+pub use settings::{Credentials, Secret, Settings};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use pilotfish_autopilot::Policy;
 
@@ -62,60 +61,13 @@ pub struct Settings {
     /// How many copies that were set aside are kept.
     pub keep_aside: usize,
     /// How patient to be.
-    pub policy: PolicySettings,
+    pub policy: Policy,
 }
 
 impl Settings {
     /// The server's socket.
     pub fn socket(&self) -> PathBuf {
         self.run_directory.join("mysqld.sock")
-    }
-}
-
-/// Whether a write may be lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// The client gets its OK when the write is on enough members.
-    Quorum,
-    /// The client gets its OK at once.
-    Async,
-}
-
-/// What of the autopilot's policy can be set; the rest follows from the lease's length.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicySettings {
-    /// Whether a write may be lost.
-    pub durability: Durability,
-    /// How many replicas must have a write.
-    pub acks: u8,
-    /// With fewer in-sync replicas than this, writes wait.
-    pub min_in_sync: Option<u8>,
-    /// This member may become primary.
-    pub may_lead: bool,
-    /// How long a lease lasts.
-    pub ttl: Duration,
-    /// A primary that has not answered for this long is killed; a third of the lease if absent.
-    pub hang_limit: Option<Duration>,
-    /// How long a switchover may take before all goes back.
-    pub switchover_limit: Duration,
-}
-
-impl PolicySettings {
-    /// The autopilot's policy.
-    pub fn policy(&self) -> Policy {
-        let policy = Policy::with_ttl(self.ttl);
-        Policy {
-            durability: match self.durability {
-                Durability::Quorum => pilotfish_autopilot::Durability::Quorum,
-                Durability::Async => pilotfish_autopilot::Durability::Async,
-            },
-            acks: self.acks,
-            min_in_sync: self.min_in_sync,
-            may_lead: self.may_lead,
-            hang_limit: self.hang_limit.unwrap_or(policy.hang_limit),
-            switchover_limit: self.switchover_limit,
-            ..policy
-        }
     }
 }
 

@@ -114,15 +114,6 @@ impl Catalog {
         if self.answers() { self.answered_before + since } else { self.answered_before }
     }
 
-    /// The last break, or the one that lasts: when it began, and how long it was, in µs.
-    pub(crate) fn last_break(&self, now: u64) -> (u64, u64) {
-        if self.answers() {
-            (self.answers_since - self.break_length, self.break_length)
-        } else {
-            (self.answers_since, now - self.answers_since)
-        }
-    }
-
     /// Carries out a write. True if the check held; the index is what was written.
     pub(crate) fn write(&mut self, write: &Write, now: u64) -> (bool, u64) {
         let next = self.now.index + 1;

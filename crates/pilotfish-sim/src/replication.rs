@@ -8,6 +8,7 @@ use pilotfish_autopilot::MemberId;
 use crate::database::Txn;
 use crate::flaw::Flaw;
 use crate::happening::Happening;
+use crate::network::SLOWEST;
 use crate::world::{Dump, Event, Index, Process, World};
 
 /// A silent connection is given up after so long, in µs (`slave_net_timeout`).
@@ -269,7 +270,7 @@ impl World {
     /// The time of one message, in µs.
     pub(crate) fn latency(&mut self) -> u64 {
         if self.network.slow_until > self.now && self.rng.chance(50) {
-            self.rng.range(20_000, 600_000)
+            self.rng.range(20_000, SLOWEST)
         } else {
             self.rng.range(300, 2_500)
         }

@@ -232,7 +232,7 @@ impl Run {
     fn heal(&mut self) -> Option<u64> {
         let world = &mut self.world;
         world.tell(|| "--- all faults end".into());
-        world.network.heal();
+        world.network.heal(world.now);
         if !world.catalog.answers() {
             let outage = world.catalog.outage;
             world.catalog_back(outage);
@@ -421,7 +421,6 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
             poll: (0, 0),
             known: Default::default(),
             lease_answered: 0,
-            catalog_failed: 0,
             record_index: 0,
             missing: BTreeMap::new(),
             told: String::new(),

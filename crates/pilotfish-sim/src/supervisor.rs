@@ -370,7 +370,6 @@ impl World {
     /// The catalog did not answer.
     pub(crate) fn catalog_unknown(&mut self, m: Index) {
         let now = self.local(m);
-        self.members[m].supervisor.catalog_failed = self.now;
         let view = &mut self.members[m].supervisor.view;
         if view.catalog == Catalog::Answers {
             view.catalog = Catalog::Unknown(now);

@@ -165,8 +165,6 @@ pub(crate) struct Supervisor {
     pub known: Snapshot,
     /// When the last write of the lease was answered, in µs.
     pub lease_answered: u64,
-    /// When it last saw the catalog fail, in µs.
-    pub catalog_failed: u64,
     /// The index of the own record.
     pub record_index: u64,
     /// In-sync members that are not connected, since when (own clock).

@@ -1,6 +1,7 @@
 //! Three real Consul servers that elect a leader among themselves.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use crate::consul::{Consul, ConsulOptions, Peers};
 use crate::ports::free_port;
@@ -21,6 +22,14 @@ impl ConsulCluster {
     /// # Panics
     /// When they find no leader.
     pub fn start() -> ConsulCluster {
+        ConsulCluster::start_with(None)
+    }
+
+    /// The same with this binary.
+    ///
+    /// # Panics
+    /// When they find no leader.
+    pub fn start_with(consul: Option<&Path>) -> ConsulCluster {
         let ips: Vec<Ipv4Addr> = (1..=SERVERS).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect();
         let ports: Vec<(u16, u16)> = ips.iter().map(|ip| (free_port((*ip).into()), free_port((*ip).into()))).collect();
         let join: Vec<SocketAddr> =
@@ -28,7 +37,12 @@ impl ConsulCluster {
         let start = |(ip, (serf, rpc)): (&Ipv4Addr, &(u16, u16))| {
             let peers = Peers { expect: usize::from(SERVERS), join: join.clone(), serf: *serf, rpc: *rpc };
             let node = format!("server{}", ip.octets()[3]);
-            let options = ConsulOptions { node: Some(node), ip: Some(*ip), ..ConsulOptions::default() };
+            let options = ConsulOptions {
+                node: Some(node),
+                ip: Some(*ip),
+                consul: consul.map(Path::to_path_buf),
+                ..ConsulOptions::default()
+            };
             Consul::spawn(options, Some(peers))
         };
         let cluster = ConsulCluster { servers: ips.iter().zip(&ports).map(start).collect() };

@@ -67,8 +67,8 @@ pub struct ConsulOptions {
     pub dns: bool,
     /// The binary that serves the embedded catalog, if not the one beside the tests.
     pub pilotfish: Option<PathBuf>,
-    /// The real Consul's, if not the one that the environment names.
-    pub program: Option<PathBuf>,
+    /// The binary of a real Consul, if not what [`binary`] finds.
+    pub consul: Option<PathBuf>,
     /// More configuration, as Consul's JSON without the outer braces.
     pub extra: Option<String>,
 }
@@ -250,7 +250,7 @@ impl Consul {
     fn command(&self, data: &Path) -> Command {
         let file = self.directory.path().join("config.json");
         std::fs::write(&file, self.config()).expect("a file can be written");
-        let mut command = children::mortal(self.options.program.clone().unwrap_or_else(binary));
+        let mut command = children::mortal(self.options.consul.clone().unwrap_or_else(binary));
         command.arg("agent").arg("-config-file").arg(file).arg("-data-dir").arg(data);
         if self.peers.is_none() && !self.options.production {
             command.arg("-dev");

@@ -54,7 +54,7 @@ impl Mind<'_> {
                 let (_, data) = record.data?;
                 let acks = record.following.is_some_and(|following| following.mode == Mode::Acking)
                     && lease.config.has(Seat { member, data });
-                (acks || self.holds(lease, record, position)).then_some((member, data))
+                (acks || self.holds(lease, member, record, position)).then_some((member, data))
             })
             .collect();
         let acks = self.policy.acks_with(in_sync.len());

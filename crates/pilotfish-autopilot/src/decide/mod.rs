@@ -177,11 +177,13 @@ impl<'a> Mind<'a> {
         (record.data.map(|(_, data)| data) == Some(seat.data)).then_some(record)
     }
 
-    /// Whether a member is known to have `position` for good. What it has executed stays; what it has received stays while it is attached as
-    /// an acking replica, because such a one applies its relay log before it lets go of it.
-    fn holds(&self, lease: &Lease, record: &MemberRecord, position: &GtidSet) -> bool {
+    /// Whether a member is known to have `position` for good. What it has executed stays; what it has received stays while it is in sync and
+    /// attached as an acking replica, because such a one applies its relay log before it lets go of it. One that is not in sync may still be
+    /// attached so, from an older term: it will throw its relay log away.
+    fn holds(&self, lease: &Lease, member: MemberId, record: &MemberRecord, position: &GtidSet) -> bool {
         let following = Following { source: lease.holder, mode: Mode::Acking };
-        let keeps = record.following == Some(following) && record.seen.term == lease.epoch.term;
+        let in_sync = record.data.is_some_and(|(_, data)| lease.config.has(Seat { member, data }));
+        let keeps = in_sync && record.following == Some(following) && record.seen.term == lease.epoch.term;
         record.executed.as_ref().is_some_and(|executed| executed.contains(position))
             || (keeps && record.received.as_ref().is_some_and(|received| received.contains(position)))
     }
@@ -189,7 +191,9 @@ impl<'a> Mind<'a> {
     /// Members that are known to have `position`, among the seats of a config.
     fn holders(&self, lease: &Lease, config: &Config, position: &GtidSet) -> usize {
         let seats = config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
-        seats.filter(|seat| self.record_of(*seat).is_some_and(|record| self.holds(lease, record, position))).count()
+        seats
+            .filter(|seat| self.record_of(*seat).is_some_and(|record| self.holds(lease, seat.member, record, position)))
+            .count()
     }
 
     /// Other members that follow `holder` without an ailment, with their records.

@@ -104,7 +104,9 @@ impl Mind<'_> {
         let behind = seats.filter(|seat| {
             let connected = facts.acking.get(&seat.member) == Some(&Acking::Connected);
             let record = self.record_of(*seat).filter(|record| !record.leaving && record.ailment.is_none());
-            *seat != target && connected && record.is_some_and(|record| !self.holds(lease, record, &facts.executed))
+            *seat != target
+                && connected
+                && record.is_some_and(|record| !self.holds(lease, seat.member, record, &facts.executed))
         });
         let first = behind.map(|seat| seat.member).next()?;
         (patience > self.now).then_some(Step::Wait(Why::TargetBehind { to: first }, Some(patience)))
@@ -115,7 +117,8 @@ impl Mind<'_> {
         let ours = self.view.seat()?;
         let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
         let others = seats.filter(|seat| {
-            *seat != target && self.record_of(*seat).is_some_and(|record| self.holds(lease, record, &facts.executed))
+            *seat != target
+                && self.record_of(*seat).is_some_and(|record| self.holds(lease, seat.member, record, &facts.executed))
         });
         let mut in_sync: BTreeMap<MemberId, DataId> = others.map(|seat| (seat.member, seat.data)).collect();
         // Who leaves cannot acknowledge, unless nobody else can.

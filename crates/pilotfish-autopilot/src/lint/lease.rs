@@ -147,12 +147,14 @@ impl Judge<'_> {
         if lease.alone { 0 } else { self.policy.floor(self.view.records.len()) }
     }
 
-    /// How many of a config's seats are known to have all of `position` for good.
+    /// How many of a config's seats are known to have all of `position` for good. What is only received counts if the seat is in sync by `lease`,
+    /// and so will not be thrown away.
     fn held_by(&self, lease: &Lease, config: &Config, position: &GtidSet) -> u8 {
         let has = |set: &Option<GtidSet>| set.as_ref().is_some_and(|set| position.subtract(set).is_empty());
         let counted = config.in_sync.iter().filter(|(member, data)| {
             self.view.records.get(member).is_some_and(|record| {
                 let kept = record.seen.term == lease.epoch.term
+                    && lease.config.in_sync.get(member) == Some(*data)
                     && record
                         .following
                         .is_some_and(|following| following.mode == Mode::Acking && following.source == lease.holder);

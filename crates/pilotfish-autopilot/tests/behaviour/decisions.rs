@@ -271,6 +271,33 @@ fn record(data: u64, received: &str) -> MemberRecord {
 }
 
 #[test]
+fn what_somebody_out_of_sync_has_only_received_does_not_count() {
+    let mut view = follower();
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.holder = ME;
+    lease.config.acks = 2;
+    let holding = Holding { lease: lease.clone(), sent: at(9_900), since: at(9_900) };
+    view.holding = Some(holding);
+    view.server = Server::Running(ServerFacts {
+        receiver: Receiver::Stopped,
+        gate: [MemberId(3)].into(),
+        ..facts("0-1-15", "0-1-15")
+    });
+    view.votes = vec![Vote { term: Term(5), ..vote(2, "0-1-15") }];
+    // Member 3 is still attached, as an acking replica, from another term: it will attach anew.
+    let following = Some(Following { source: ME, mode: Mode::Acking });
+    let other = MemberRecord { executed: Some(mariadb("0-1-14")), following, ..record(3, "0-1-15") };
+    let gone = record(1, "0-1-15");
+    view.records = BTreeMap::from([(MemberId(1), gone), (ME, record(2, "0-1-15")), (MemberId(3), other)]);
+    assert!(matches!(role(&view).act, Act::WriteLease { change: LeaseChange::Establish, .. }), "it is in sync");
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.config.in_sync.insert(MemberId(3), DataId(4));
+    let decision = role(&view);
+    let lacking = matches!(decision.why, Why::ReplicasMissing { attached: 0, holders: 0, .. });
+    assert!(decision.act == Act::Wait && lacking, "{decision:?}");
+}
+
+#[test]
 fn who_never_saw_what_a_restored_catalog_lost_can_be_adopted_too() {
     let mut view = follower();
     view.orders.adopt = Some(ME);

@@ -7,6 +7,9 @@ mod reading;
 
 use std::time::Duration;
 
+pub use pilotfish_autopilot::Durability;
+use pilotfish_autopilot::Policy;
+
 pub use credentials::Credentials;
 pub(crate) use job::{Timing, add, command_for};
 pub(crate) use print::{is_job, node};
@@ -69,15 +72,6 @@ pub struct Mysql {
     pub credentials: Credentials,
 }
 
-/// Whether a write may be lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// The client gets its OK when enough replicas have its write.
-    Quorum,
-    /// The client gets its OK at once.
-    Async,
-}
-
 impl Mysql {
     /// The socket over which the operator takes orders.
     pub fn control_socket(&self) -> String {
@@ -96,13 +90,10 @@ impl Mysql {
     }
 
     /// What the autopilot makes of the times, for `pilotfish mysql plan` and for checks.
-    pub fn policy(&self) -> pilotfish_autopilot::Policy {
-        let policy = pilotfish_autopilot::Policy::with_ttl(self.lease);
-        pilotfish_autopilot::Policy {
-            durability: match self.durability {
-                Durability::Quorum => pilotfish_autopilot::Durability::Quorum,
-                Durability::Async => pilotfish_autopilot::Durability::Async,
-            },
+    pub fn policy(&self) -> Policy {
+        let policy = Policy::with_ttl(self.lease);
+        Policy {
+            durability: self.durability,
             acks: self.acks,
             min_in_sync: self.min_in_sync,
             may_lead: self.may_lead,

@@ -10,6 +10,7 @@ use super::{Level, Operator, Run, clock, reporting};
 use crate::error::Error;
 use crate::server::{Donor, Running};
 use crate::sql::{Source, executed_of};
+use crate::task::beside;
 
 /// How long a statement may take that changes a setting.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
@@ -74,7 +75,7 @@ impl Operator {
             Act::StartServer { start } => {
                 self.count("starts");
                 let server = self.server.clone();
-                tokio::spawn(async move { done(server.start(start).await.map(|run| Effect::Started(Box::new(run)))) });
+                beside(async move { done(server.start(start).await.map(|run| Effect::Started(Box::new(run)))) });
             }
             Act::FenceServer => self.fence(done),
             Act::StopServer => self.stop_politely(done),
@@ -94,7 +95,7 @@ impl Operator {
                     return done(Err(Error::Unfit(format!("nobody knows where {to} is"))));
                 };
                 let database = self.database.clone();
-                tokio::spawn(async move {
+                beside(async move {
                     done(database.attach(&source, mode, STATEMENT_LIMIT).await.map(|()| Effect::Nothing));
                 });
             }
@@ -119,7 +120,7 @@ impl Operator {
     fn state(&mut self, act: Act, done: impl FnOnce(Result<Effect, Error>) + Send + 'static) {
         let database = self.database.clone();
         let switchover = self.policy.switchover_limit;
-        tokio::spawn(async move {
+        beside(async move {
             let outcome = match act {
                 Act::StopReceiver { .. } => database.stop_receiver(STOP_RECEIVER_LIMIT).await.map(|()| Effect::Nothing),
                 Act::Drain { .. } => database.drain(DRAIN_LIMIT).await.map(|()| Effect::Nothing),
@@ -161,7 +162,7 @@ impl Operator {
         let Some(run) = &self.run else { return done(Ok(Effect::Nothing)) };
         self.launcher.signal(run.number, SIGTERM);
         let (launcher, number) = (self.launcher.clone(), run.number);
-        tokio::spawn(async move {
+        beside(async move {
             tokio::time::sleep(POLITE_STOP).await;
             launcher.kill(number);
         });
@@ -184,7 +185,7 @@ impl Operator {
         };
         let server = self.server.clone();
         self.building = Some(identity);
-        tokio::spawn(async move {
+        beside(async move {
             let built = match donor {
                 Some(donor) => server.copy_into(&new, &donor).await.map(|()| None),
                 None => server.initialise(&new).await,
@@ -237,7 +238,7 @@ impl Operator {
         let (user, password) =
             (self.credentials.replication_user.clone(), self.credentials.replication_password.clone());
         let (server, disk) = (self.server.clone(), self.disk.exports());
-        tokio::spawn(async move {
+        beside(async move {
             // A stray write may have stopped the applier before anybody noticed the write itself.
             let errant = match (errant, ours, holder) {
                 (None, Some(ours), Some(holder)) => {
@@ -329,7 +330,7 @@ impl Operator {
         self.run = Some(Run { number: run, settled: None });
         self.view.server = ServerState::Starting { since: clock::now() };
         let facts = self.facts.clone();
-        tokio::spawn(async move {
+        beside(async move {
             let exit = gone.await.unwrap_or(Exit::Signal(9));
             let _ = facts.send(Fact::Gone { run, exit });
         });
@@ -341,7 +342,7 @@ impl Operator {
     /// Passes the server's own log on to ours.
     fn relay(&self, mut output: pilotfish_process::Output) {
         let facts = self.facts.clone();
-        tokio::spawn(async move {
+        beside(async move {
             while let Some(line) = output.next().await {
                 if facts.send(Fact::Said(line.text().into_owned())).is_err() {
                     return;

@@ -153,7 +153,7 @@ impl Operator {
             _ = host.drive() => return Err(Error::Ending),
         };
         let (flavour, version) = (installation.flavour, installation.version.clone());
-        let policy = settings.policy.policy();
+        let policy = settings.policy.clone();
         let access = LocalAccess::of(&settings, &credentials, me);
         let database = Database::new(flavour, access, installation.tools(&settings, &launcher));
         let server = Server::new(&settings, &credentials, me, installation, launcher.clone())?;

@@ -12,6 +12,7 @@ use super::fact::Fact;
 use super::{Level, Operator, clock};
 use crate::catalog::{Contact, OrdersRead, Snapshot};
 use crate::error::Error;
+use crate::task::beside;
 
 /// The shortest and the longest pause after a failed query.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
@@ -51,7 +52,7 @@ impl Operator {
         let left = self.policy.expiry().saturating_sub(self.view.lease_clock.unchanged());
         let wait = left.clamp(SHORTEST_WAIT, self.policy.renew_every);
         let (board, cursor, facts, sent) = (self.board.clone(), self.reading.cursor, self.facts.clone(), clock::now());
-        tokio::spawn(async move {
+        beside(async move {
             let found = board.snapshot(&cursor, wait).await.map(Box::new);
             let _ = facts.send(Fact::Read { sent, found });
         });

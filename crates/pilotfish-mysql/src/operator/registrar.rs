@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::catalog::Registration;
 use crate::settings::Settings;
+use crate::task::beside;
 
 /// How long the end may take.
 const END_LIMIT: Duration = Duration::from_secs(2);
@@ -44,7 +45,7 @@ impl Registrar {
         let (wanted, changes) = watch::channel(initial);
         let (end, ending) = oneshot::channel();
         let registration = Registration::new(client, settings, me, version, policy.ttl, policy.request_limit);
-        tokio::spawn(keep(registration, changes, ending, policy.ttl / 3));
+        beside(keep(registration, changes, ending, policy.ttl / 3));
         Registrar { wanted, end: Some(end) }
     }
 

@@ -10,7 +10,7 @@ use pilotfish_autopilot::{
 use super::registrar::Wanted;
 use super::{Operator, REPORT_EVERY, clock};
 use crate::report::{LeaseReport, MemberReport, Phase, Reason, Report, ServerReport};
-use crate::settings::Durability;
+use pilotfish_autopilot::Durability;
 
 impl Operator {
     /// Tells the catalog whether this member can be used for what its role promises.

@@ -9,6 +9,7 @@ use super::{Level, Operator, clock};
 use crate::catalog::{OrderKey, OrdersRead, Placed};
 use crate::error::Error;
 use crate::report::LossReport;
+use crate::task::beside;
 
 impl Operator {
     pub(super) fn asked(&mut self, request: Request) {
@@ -26,7 +27,7 @@ impl Operator {
         };
         (self.log)(Level::Info, &format!("ordered: {text}"));
         let board = self.board.clone();
-        tokio::spawn(async move {
+        beside(async move {
             let outcome = match placed {
                 Change::Place(order) => board.place_order(&order).await,
                 Change::Remove(key) => board.remove_order(key).await,
@@ -129,7 +130,7 @@ impl Operator {
         };
         let (server, authorization) = (self.server.clone(), authorization.to_owned());
         self.count("copies");
-        tokio::spawn(async move { reply(to, server.give_copy(&authorization, identity.cluster).await) });
+        beside(async move { reply(to, server.give_copy(&authorization, identity.cluster).await) });
     }
 
     /// An order to rebuild this member: its data is condemned, and the usual rules do the rest.

@@ -11,6 +11,7 @@ use super::fact::Fact;
 use super::{Level, Operator, clock};
 use crate::error::Error;
 use crate::sql::{Seen, Source, executed_of};
+use crate::task::beside;
 
 /// How often the server is looked at while something changes, and while it starts.
 const HOT_EVERY: Duration = Duration::from_millis(10);
@@ -154,7 +155,10 @@ impl Operator {
         }
         self.watching.prepared = members.clone();
         let database = self.database.clone();
-        tokio::spawn(async move { database.prepare(&members, LOOK_LIMIT).await });
+        beside(async move {
+            // Whoever is not made now is made when it is let in.
+            let _ = database.prepare(&members, LOOK_LIMIT).await;
+        });
     }
 
     /// A commit has been waiting for a while although somebody is there to acknowledge.
@@ -168,7 +172,7 @@ impl Operator {
         }
         self.watching.beating = true;
         let (database, facts) = (self.database.clone(), self.facts.clone());
-        tokio::spawn(async move {
+        beside(async move {
             let _ = facts.send(Fact::Beaten(database.beat().await));
         });
     }
@@ -187,7 +191,7 @@ impl Operator {
         self.watching.unanswered.get_or_insert(now);
         let (database, facts, run, limit) =
             (self.database.clone(), self.facts.clone(), run.number, self.policy.hang_limit);
-        tokio::spawn(async move {
+        beside(async move {
             let answer = database.probe(limit).await;
             let _ = facts.send(Fact::Probed { run, answer });
         });
@@ -245,7 +249,7 @@ impl Operator {
             if self.watching.is_hot(now) || self.view.facts().is_none() { HOT_EVERY } else { self.policy.probe_every };
         self.watching.look_at = now.after(every);
         let (database, facts, run) = (self.database.clone(), self.facts.clone(), run.number);
-        tokio::spawn(async move {
+        beside(async move {
             let seen = database.look(LOOK_LIMIT).await.map(Box::new);
             let _ = facts.send(Fact::Looked { run, began: now, seen });
         });
@@ -351,7 +355,7 @@ impl Operator {
         let (facts, flavour, limit) = (self.facts.clone(), self.view.flavour, self.policy.request_limit * 2);
         let (user, password) =
             (self.credentials.replication_user.clone(), self.credentials.replication_password.clone());
-        tokio::spawn(async move {
+        beside(async move {
             let executed = executed_of(flavour, &source, &user, &password, limit).await;
             let answer = executed
                 .map(|executed| Box::new(SourceFacts { member: holder, term, executed, ours, data: identity.data }));

@@ -8,6 +8,7 @@ use super::fact::Fact;
 use super::{Level, Operator, clock};
 use crate::catalog::OrderKey;
 use crate::error::Error;
+use crate::task::beside;
 
 /// A write of the lease under way.
 pub(super) struct Writing {
@@ -38,7 +39,7 @@ impl Operator {
         }
         self.writing = Some(Writing { change, value: (*value).clone(), sent: now });
         let (board, facts) = (self.board.clone(), self.facts.clone());
-        tokio::spawn(async move {
+        beside(async move {
             let outcome = board.write_lease(cas, &value).await;
             let _ = facts.send(Fact::LeaseWritten { sent: now, outcome });
         });
@@ -100,7 +101,9 @@ impl Operator {
             self.count("promotions");
             let (board, term) = (self.board.clone(), value.epoch.term);
             // Votes of terms that are over are of no use to anybody; if it fails, the next primary tidies up.
-            tokio::spawn(async move { board.forget_votes_below(term).await });
+            beside(async move {
+                let _ = board.forget_votes_below(term).await;
+            });
         }
         if value.state != LeaseState::Initialising {
             self.watching.heat(now);
@@ -117,7 +120,7 @@ impl Operator {
         self.phase("voted");
         self.view.busy.catalog = true;
         let (board, facts) = (self.board.clone(), self.facts.clone());
-        tokio::spawn(async move {
+        beside(async move {
             let outcome = board.publish_vote(&vote).await;
             let _ = facts.send(Fact::VoteWritten { vote, outcome });
         });
@@ -144,7 +147,7 @@ impl Operator {
         self.view.busy.catalog = true;
         let (board, facts, contact) = (self.board.clone(), self.facts.clone(), self.contact.clone());
         let (me, cas) = (self.view.me, self.reading.record_index);
-        tokio::spawn(async move {
+        beside(async move {
             let outcome = board.publish_record(me, cas, &record, &contact).await;
             let _ = facts.send(Fact::RecordWritten { record, outcome });
         });
@@ -178,7 +181,7 @@ impl Operator {
 
     pub(super) fn remove_order(&mut self, key: OrderKey) {
         let (board, facts) = (self.board.clone(), self.facts.clone());
-        tokio::spawn(async move {
+        beside(async move {
             let outcome = board.remove_order(key).await;
             let _ = facts.send(Fact::OrderRemoved { key, outcome });
         });

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::launch::{pipe, read_all, run};
 use crate::settings::Secret;
 use crate::sql::{OPERATOR, derived, quote};
+use crate::task::beside;
 
 /// The size of a piece, in bytes.
 const PIECE: usize = 128 * 1024;
@@ -79,7 +80,7 @@ impl Server {
         let zstd = launcher.start(Command { input: Some(from_backup), output: Some(theirs), ..zstd }).await?;
         let (sender, pieces) = mpsc::channel(PIECES);
         let launcher = launcher.clone();
-        tokio::spawn(async move {
+        beside(async move {
             let _permit = permit;
             let runs = [backup.run, zstd.run];
             let ends = async { tokio::join!(read_all(backup, |_| {}), read_all(zstd, |_| {})) };

@@ -10,6 +10,7 @@ use super::connection::{Connection, Fields, quote};
 use super::history::{self, TermRow};
 use super::{RelayLog, Seen, Shared, Source, accounts, relay_log};
 use crate::error::Error;
+use crate::task::beside;
 
 /// The source no longer has what is asked for (ER_MASTER_FATAL_ERROR_READING_BINLOG).
 const PURGED: u32 = 1236;
@@ -148,7 +149,7 @@ fn being_read() -> Error {
 
 /// Reads the relay log's files beside everything else, however long that takes; what is found counts if the server is still the same run.
 fn read_relay_log(shared: Arc<Shared>, number: u64) {
-    tokio::spawn(async move {
+    beside(async move {
         let last = relay_log::last_position(&shared.tools).await;
         let mut run = shared.run();
         if run.number == number {

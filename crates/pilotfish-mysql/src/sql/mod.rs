@@ -14,16 +14,19 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard};
 use std::time::Duration;
 
 use pilotfish_autopilot::{Access, Applier, Flavour, GtidSet, MemberId, Mode, Receiver, Term};
 use tokio::sync::Mutex;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::launch::Launcher;
 use crate::settings::{Credentials, Secret, Settings};
+use crate::task::beside;
 pub(crate) use accounts::{OPERATOR, derived, provision};
 pub(crate) use connection::{Connection, Place, Target, quote};
 
@@ -178,37 +181,19 @@ enum Lane {
 /// Runs `$body` with the lane's connection, which is dropped if that fails in any way but a refusal, or takes too long.
 macro_rules! on {
     ($self:expr, $lane:expr, $limit:expr, $doing:expr, |$connection:ident| $body:expr) => {{
-        let lane = $self.lane($lane);
-        let mut slot = lane.lock().await;
+        let mut slot = $self.lane($lane).lock().await;
         let mut id = None;
-        let work = async {
-            if slot.is_none() {
-                *slot = Some(Connection::open(&$self.shared.access.target(), CONNECT_LIMIT).await?);
-            }
-            let $connection = slot.as_mut().expect("it was opened");
-            id = Some($connection.id);
+        let work: Work<'_, _> = Box::pin(async {
+            let $connection = $self.connected(&mut slot, &mut id).await?;
             $body
-        };
+        });
         let outcome = timeout($limit, work).await;
-        match outcome {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                if !matches!(error, Error::Refused { .. }) {
-                    *slot = None;
-                }
-                Err(error)
-            }
-            Err(_) => {
-                *slot = None;
-                // The statement may still be queued, and take effect when nobody expects it any more (M4).
-                if let Some(id) = id {
-                    $self.kill_soon(id);
-                }
-                Err(Error::TooSlow { doing: $doing, limit: $limit })
-            }
-        }
+        $self.settle(outcome, &mut slot, id, $doing, $limit)
     }};
 }
+
+/// What is done with a connection, as one type for each outcome: the code around it is not repeated for each statement.
+type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 impl Database {
     /// Opens nothing yet.
@@ -245,9 +230,44 @@ impl Database {
         }
     }
 
+    /// The lane's connection, opened if there is none, and its number.
+    async fn connected<'a>(
+        &self,
+        slot: &'a mut Option<Connection>,
+        id: &mut Option<u64>,
+    ) -> Result<&'a mut Connection, Error> {
+        let connection = match slot.take() {
+            Some(connection) => connection,
+            None => Connection::open(&self.shared.access.target(), CONNECT_LIMIT).await?,
+        };
+        *id = Some(connection.id);
+        Ok(slot.insert(connection))
+    }
+
+    /// What is left of the lane's connection after a statement.
+    fn settle<T>(
+        &self,
+        outcome: Result<Result<T, Error>, Elapsed>,
+        slot: &mut Option<Connection>,
+        id: Option<u64>,
+        doing: &'static str,
+        limit: Duration,
+    ) -> Result<T, Error> {
+        let outcome = outcome.unwrap_or(Err(Error::TooSlow { doing, limit }));
+        let broken = outcome.as_ref().is_err_and(|error| !matches!(error, Error::Refused { .. }));
+        if broken {
+            *slot = None;
+            // The statement may still be queued, and take effect when nobody expects it any more (M4).
+            if let Some(id) = id.filter(|_| matches!(outcome, Err(Error::TooSlow { .. }))) {
+                self.kill_soon(id);
+            }
+        }
+        outcome
+    }
+
     fn kill_soon(&self, id: u64) {
         let target = self.shared.access.target();
-        tokio::spawn(async move {
+        beside(async move {
             let kill = async {
                 let mut connection = Connection::open(&target, CONNECT_LIMIT).await?;
                 connection.run("ending a statement that took too long", &format!("KILL {id}")).await

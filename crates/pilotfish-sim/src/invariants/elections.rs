@@ -1,9 +1,11 @@
-//! Nobody votes while the lease has not lapsed. What counts is the time since it was written in which the catalog answered.
+//! Nobody votes while the lease has not lapsed. What counts is the time since it was written in which the catalog answered,
+//! as far as a member can know.
 
 use pilotfish_autopilot::LeaseState;
 
 use super::Invariant;
 use crate::happening::Happening;
+use crate::network::SLOWEST;
 use crate::world::World;
 
 /// Clocks may be wrong by a percent, and a tenth is added to the lease; so much of a lease must have passed in truth, in percent.
@@ -29,14 +31,12 @@ impl Invariant for Elections {
         let long_break = catalog.break_length > policy.longest_gap().as_micros() as u64;
         let since_break = world.now.saturating_sub(catalog.lease_written.max(catalog.answers_since));
         let waited = if long_break && catalog.answers() { since_break } else { catalog.answered(world.now) };
-        // Between two answers at most `longest_gap` apart the catalog is taken to have answered, if nothing has failed: a shorter break in which all
-        // that a member had under way was on its way through a slow network is seen by nobody. It counts what it could not see.
-        let (began, length) = catalog.last_break(world.now);
-        let seen = world.members[*member].supervisor.catalog_failed >= began;
-        let short = length <= policy.longest_gap().as_micros() as u64;
-        let waited = if short && !seen && began >= catalog.lease_written { waited + length } else { waited };
-        // A renewal that landed while the vote was decided is the usual race, which is harmless.
         let age = world.now.saturating_sub(catalog.lease_written);
+        // An answer that was on its way for longer than the catalog's break hides it: over a slow network only the lease's end itself is promised.
+        let slow_until = world.network.slow_until;
+        let slow = slow_until > 0 && slow_until + SLOWEST > catalog.lease_written;
+        let waited = if slow { age } else { waited };
+        // A renewal that landed while the vote was decided is the usual race, which is harmless.
         let raced = age < policy.renew_every.as_micros() as u64;
         if waited * 100 < ttl * LEAST && !raced {
             return Err(format!(

@@ -10,8 +10,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use pilotfish_config::{Durability, Loaded, MYSQL_VARIABLE, Mysql};
-use pilotfish_mysql::{Credentials, Handle, Level, Operator, PolicySettings, Secret, Settings};
+use pilotfish_config::{Loaded, MYSQL_VARIABLE, Mysql};
+use pilotfish_mysql::{Credentials, Handle, Level, Operator, Secret, Settings};
 use tokio::sync::oneshot;
 
 use super::{
@@ -145,18 +145,7 @@ fn settings(mysql: &Mysql) -> Settings {
         template: mysql.template.clone().map(Into::into),
         scripts: mysql.scripts.clone().into(),
         keep_aside: mysql.keep_aside as usize,
-        policy: PolicySettings {
-            durability: match mysql.durability {
-                Durability::Quorum => pilotfish_mysql::Durability::Quorum,
-                Durability::Async => pilotfish_mysql::Durability::Async,
-            },
-            acks: mysql.acks,
-            min_in_sync: mysql.min_in_sync,
-            may_lead: mysql.may_lead,
-            ttl: mysql.lease,
-            hang_limit: mysql.hang_limit,
-            switchover_limit: mysql.switchover_limit,
-        },
+        policy: mysql.policy(),
     }
 }
 

@@ -37,16 +37,16 @@ fn meaning(seed: u64) -> (Flavour, bool) {
 }
 
 fn game(kit: &Kit, tools: &Tools, seed: u64, length: Duration) -> Result<()> {
-    let (flavour, consul) = meaning(seed);
-    let on = if consul { "Consul" } else { "the embedded catalog" };
+    let (flavour, real) = meaning(seed);
+    let on = if real { "Consul" } else { "the embedded catalog" };
     println!("    seed {seed}: {flavour:?} on {on}; `cargo xtask soak mysql-chaos --seed {seed}` plays it again");
-    let kind = if consul { Kind::Consul(OnlyConsul::Judge) } else { Kind::Embedded };
+    let kind = if real { Kind::Consul(OnlyConsul::Judge) } else { Kind::Embedded };
     let mut catalog = Consul::start_with(ConsulOptions {
         kind,
         // It keeps its data.
-        production: consul,
+        production: real,
         pilotfish: Some(kit.pilotfish.clone()),
-        program: Some(tools.consul.clone()),
+        consul: Some(tools.consul.clone()),
         ..ConsulOptions::default()
     });
     let program = if flavour == Flavour::MySql { tools.mysqld.clone() } else { Vec::new() };

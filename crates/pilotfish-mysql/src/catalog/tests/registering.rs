@@ -2,27 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use pilotfish_autopilot::{MemberId, Role};
+use pilotfish_autopilot::{MemberId, Policy, Role};
 use pilotfish_consul::{CheckStatus, Client, Cursor, HealthQuery, Read, ServiceInstance};
 use pilotfish_testing::{Consul, ConsulCluster};
 
 use super::{LIMIT, LONG, client};
 use crate::catalog::Registration;
-use crate::settings::{Durability, PolicySettings, Settings};
+use crate::settings::Settings;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn registration(client: Client) -> Registration {
-    let policy = PolicySettings {
-        durability: Durability::Quorum,
-        acks: 1,
-        min_in_sync: None,
-        may_lead: true,
-        ttl: Duration::from_secs(3),
-        hang_limit: None,
-        switchover_limit: Duration::from_secs(10),
-    };
+    let policy = Policy::with_ttl(Duration::from_secs(3));
     let settings = Settings {
         service: "db".into(),
         name: "one".into(),
