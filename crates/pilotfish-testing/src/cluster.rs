@@ -50,6 +50,20 @@ impl ConsulCluster {
         cluster
     }
 
+    /// Kills all of them at once.
+    pub fn kill(&mut self) {
+        self.servers.iter_mut().for_each(Consul::kill);
+    }
+
+    /// Starts all of them again with their data, and waits until they have a leader.
+    ///
+    /// # Panics
+    /// When they find none.
+    pub fn start_again(&mut self) {
+        self.servers.iter_mut().for_each(Consul::start_again);
+        self.servers.iter().for_each(Consul::wait_for_leader);
+    }
+
     /// Position of the leader among the servers, as a server that runs sees it.
     ///
     /// # Panics

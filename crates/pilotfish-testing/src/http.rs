@@ -28,6 +28,20 @@ pub(crate) fn request(
     Some((status, body.to_owned()))
 }
 
+/// The same with bodies that are no text, and more time.
+pub(crate) fn bytes(server: SocketAddr, method: &str, path: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+    let mut stream = TcpStream::connect_timeout(&server, LIMIT).ok()?;
+    stream.set_read_timeout(Some(LIMIT * 10)).ok()?;
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    Some((head.split(' ').nth(1)?.parse().ok()?, answer.split_off(end + 4)))
+}
+
 /// A blocking query: status, body, and the index that it gave.
 pub(crate) fn indexed(server: SocketAddr, path: &str) -> Option<(u16, String, u64)> {
     let mut stream = TcpStream::connect_timeout(&server, LIMIT).ok()?;

@@ -103,7 +103,9 @@ enum Command {
         filters: Vec<String>,
     },
     /// Run for long, and watch that nothing grows.
-    #[command(after_help = "Examples:\n  cargo xtask soak --list\n  cargo xtask soak --minutes 600")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask soak --list\n  cargo xtask soak --minutes 600\n  cargo xtask soak mysql-chaos --seed 42"
+    )]
     Soak {
         /// Print the names of the scenarios.
         #[arg(long)]
@@ -111,6 +113,9 @@ enum Command {
         /// How long each scenario runs.
         #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         minutes: u32,
+        /// Play again what a scenario drew from this seed; it prints its own.
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
         /// Run this binary instead of building one.
         #[arg(long, value_name = "PATH")]
         pilotfish: Option<PathBuf>,
@@ -154,8 +159,8 @@ fn main() -> ExitCode {
             bench::bench(&bench::Options { list, runs, json, pilotfish, filters })
         }
         Command::Fuzz { hours, minutes, from } => fuzz::fuzz(hours * 60 + minutes, from),
-        Command::Soak { list, minutes, pilotfish, filters } => {
-            soak::soak(&soak::Options { list, minutes, pilotfish, filters })
+        Command::Soak { list, minutes, seed, pilotfish, filters } => {
+            soak::soak(&soak::Options { list, minutes, seed, pilotfish, filters })
         }
     };
     match result {

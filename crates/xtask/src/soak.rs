@@ -5,6 +5,7 @@ mod catalog_kill;
 mod catalog_load;
 mod checks;
 mod conformance;
+mod mysql_chaos;
 mod reloads;
 mod starts;
 mod workshop;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use pilotfish_testing::mysql::chaos::new_seed;
 
 use crate::bench::Kit;
 use crate::dist;
@@ -22,6 +24,8 @@ use crate::phases::Phases;
 pub(crate) struct Options {
     pub(crate) list: bool,
     pub(crate) minutes: u32,
+    /// Chooses the faults of scenarios that draw them, to play one again.
+    pub(crate) seed: Option<u64>,
     /// Run this instead of building the release binary.
     pub(crate) pilotfish: Option<PathBuf>,
     pub(crate) filters: Vec<String>,
@@ -31,7 +35,14 @@ pub(crate) struct Options {
 struct Scenario {
     name: &'static str,
     about: &'static str,
-    run: fn(&Kit, until: Instant) -> Result<()>,
+    run: Run,
+}
+
+/// What a scenario is given beside the kit and the moment of its end.
+enum Run {
+    Plain(fn(&Kit, until: Instant) -> Result<()>),
+    /// Its faults follow from a seed.
+    Seeded(fn(&Kit, until: Instant, seed: u64) -> Result<()>),
 }
 
 /// All scenarios, in the order they run.
@@ -39,47 +50,52 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "reloads",
         about: "10,000 reloads, or as many as the time allows: descriptors, threads and memory stay flat",
-        run: reloads::reloads,
+        run: Run::Plain(reloads::reloads),
     },
     Scenario {
         name: "hangups",
         about: "SIGHUP as fast as it can be sent, then SIGTERM in the middle of it",
-        run: reloads::hangups,
+        run: Run::Plain(reloads::hangups),
     },
     Scenario {
         name: "starts",
         about: "100,000 starts of a job that exits at once, beside quick checks, or as many as the time allows",
-        run: starts::starts,
+        run: Run::Plain(starts::starts),
     },
     Scenario {
         name: "hung-check",
         about: "a health check that hangs for ever, beside healthy ones that must not miss a heartbeat",
-        run: checks::hung_check,
+        run: Run::Plain(checks::hung_check),
     },
     Scenario {
         name: "catalog",
         about: "Consul is killed, restarted empty and paused at random: the application stays, the registration returns",
-        run: catalog::faults,
+        run: Run::Plain(catalog::faults),
     },
     Scenario {
         name: "catalog-load",
         about: "the embedded catalog with 10,000 watchers and 1,000 heartbeats each 3 s, on one core: no wake-up is lost or late",
-        run: catalog_load::load,
+        run: Run::Plain(catalog_load::load),
     },
     Scenario {
         name: "catalog-kill",
         about: "the embedded catalog with --data, killed 200 times while clients write: what was acknowledged is there again",
-        run: catalog_kill::kills,
+        run: Run::Plain(catalog_kill::kills),
     },
     Scenario {
         name: "catalog-conformance",
         about: "random histories on the embedded catalog and a real Consul, whose answers must be the same; removal of critical services",
-        run: conformance::histories,
+        run: Run::Plain(conformance::histories),
+    },
+    Scenario {
+        name: "mysql-chaos",
+        about: "three members of MariaDB or MySQL under faults that a seed chooses: no acknowledged write is lost, and the cluster heals",
+        run: Run::Seeded(mysql_chaos::chaos),
     },
     Scenario {
         name: "workshop",
         about: "nginx and two services are scaled up and down under load: not one request fails",
-        run: workshop::scaling,
+        run: Run::Plain(workshop::scaling),
     },
 ];
 
@@ -106,7 +122,11 @@ pub(crate) fn soak(options: &Options) -> Result<()> {
     let length = Duration::from_secs(u64::from(options.minutes) * 60);
     let mut phases = Phases::new("soak");
     for scenario in chosen {
-        phases.run(scenario.name, || (scenario.run)(&kit, Instant::now() + length))?;
+        let until = Instant::now() + length;
+        phases.run(scenario.name, || match scenario.run {
+            Run::Plain(run) => run(&kit, until),
+            Run::Seeded(run) => run(&kit, until, options.seed.unwrap_or_else(new_seed)),
+        })?;
         kit.fifo.forget();
     }
     phases.finish();

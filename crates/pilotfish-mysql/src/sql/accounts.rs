@@ -10,12 +10,15 @@ use sha2::Sha256;
 use tokio::time::sleep;
 
 use super::LocalAccess;
-use super::connection::{Connection, Place, Target, name, quote};
+use super::connection::{Connection, Fields, Place, Target, name, quote};
 use crate::error::Error;
 use crate::settings::{Credentials, Secret};
 
 /// The operator's own account, of the local socket only.
 pub(crate) const OPERATOR: &str = "pilotfish";
+
+/// The user of a connection that has not said yet whose it is.
+const NOBODY_YET: &str = "unauthenticated user";
 
 /// The pause between two looks at connections that are being ended.
 const AGAIN: Duration = Duration::from_millis(2);
@@ -87,7 +90,7 @@ async fn accounts(
         ),
     };
     let rows = connection.rows(DOING, &statement).await?;
-    let account = |row: &super::connection::Fields| {
+    let account = |row: &Fields| {
         let member = access.member_of(row.text("user")?)?;
         Some((member, row.text("locked") == Some("Y")))
     };
@@ -177,7 +180,7 @@ pub(super) async fn set_gate(
     loop {
         // Who had just been let in when the account was locked shows up in the next list.
         let rows = connection.rows(DOING, statement).await?;
-        let cut = |row: &&super::connection::Fields| {
+        let cut = |row: &&Fields| {
             row.text("user").and_then(|user| access.member_of(user)).is_some_and(|member| !admit.contains(&member))
         };
         let cut: Vec<u64> = rows.iter().filter(cut).filter_map(|row| row.number("id")).collect();
@@ -273,6 +276,23 @@ pub(super) async fn close(
     }
 }
 
+/// Ends the connections of clients that were there before the one with this number. It is over when none of them is left.
+pub(super) async fn end_older(connection: &mut Connection, access: &LocalAccess, newest: u64) -> Result<(), Error> {
+    loop {
+        let rows = connection.rows("listing connections", processes(Flavour::MariaDb)).await?;
+        // Whoever has not said yet who it is has its number all the same.
+        let old = rows.iter().filter(|row| is_client(row, access) || is_unknown(row));
+        let old: Vec<u64> = old.filter_map(|row| row.number("id")).filter(|id| *id < newest).collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        for id in old {
+            kill(connection, id).await?;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
 /// Connections of clients: neither the server's own, nor replication, nor ours.
 async fn clients(
     connection: &mut Connection,
@@ -281,15 +301,20 @@ async fn clients(
     but: &[u64],
 ) -> Result<Vec<u64>, Error> {
     let rows = connection.rows("listing connections", processes(flavour)).await?;
-    let is_client = |row: &&super::connection::Fields| {
-        let user = row.text("user").unwrap_or_default();
-        let replication = user == access.replication_user || access.member_of(user).is_some();
-        let system = matches!(user, "system user" | "event_scheduler" | "unauthenticated user" | OPERATOR | "");
-        let daemon = matches!(row.text("command"), Some("Daemon" | "Killed"));
-        !replication && !system && !daemon
-    };
-    let ids = rows.iter().filter(is_client).filter_map(|row| row.number("id"));
+    let ids = rows.iter().filter(|row| is_client(row, access)).filter_map(|row| row.number("id"));
     Ok(ids.filter(|id| !but.contains(id)).collect())
+}
+
+fn is_unknown(row: &Fields) -> bool {
+    row.text("user") == Some(NOBODY_YET) && row.text("command") != Some("Killed")
+}
+
+fn is_client(row: &Fields, access: &LocalAccess) -> bool {
+    let user = row.text("user").unwrap_or_default();
+    let replication = user == access.replication_user || access.member_of(user).is_some();
+    let system = matches!(user, "system user" | "event_scheduler" | NOBODY_YET | OPERATOR | "");
+    let daemon = matches!(row.text("command"), Some("Daemon" | "Killed"));
+    !replication && !system && !daemon
 }
 
 /// MySQL: ends applier threads that wait for the rest of a transaction.

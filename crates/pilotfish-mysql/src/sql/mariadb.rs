@@ -299,19 +299,29 @@ pub(super) async fn open(connection: &mut Connection, shared: &Shared, term: Ter
     connection.run(DOING, "SET GLOBAL rpl_semi_sync_slave_enabled = 0").await?;
     connection.run(DOING, &format!("SET GLOBAL server_id = {}", shared.access.writing_id())).await?;
     shared.run().attached = None;
+    // A session has the server's number of the moment at which it began, and would go on writing under that. This one has the new number, so all
+    // older ones end; and once more, because one that had just begun may have been in no list.
+    let writer = Connection::open(&shared.access.target(), super::CONNECT_LIMIT).await?;
+    let newest = writer.id;
+    accounts::end_older(connection, &shared.access, newest).await?;
     let (row, executed) = history(connection).await?;
     if row.is_none_or(|row| row.term < term.0) {
-        begin_term(connection, shared, term, &executed).await?;
+        begin_term(connection, writer, term, &executed).await?;
     }
+    accounts::end_older(connection, &shared.access, newest).await?;
     connection.run(DOING, "SET GLOBAL read_only = 0").await
 }
 
 /// Writes the first transaction of a term; it is over when that is in the binary log.
-async fn begin_term(connection: &mut Connection, shared: &Shared, term: Term, executed: &GtidSet) -> Result<(), Error> {
+async fn begin_term(
+    connection: &mut Connection,
+    mut writer: Connection,
+    term: Term,
+    executed: &GtidSet,
+) -> Result<(), Error> {
     const DOING: &str = "beginning a term";
     let first = history::first_number(term, executed);
     let before = quote(&executed.to_string());
-    let mut writer = Connection::open(&shared.access.target(), super::CONNECT_LIMIT).await?;
     writer.run(DOING, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     writer.run(DOING, &format!("SET SESSION gtid_domain_id = 0, SESSION gtid_seq_no = {first}")).await?;
     let row = format!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _};
+use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 /// The application's account.
@@ -32,15 +33,41 @@ pub(super) async fn connect(address: IpAddr, port: u16, limit: Duration) -> Opti
     timeout(limit, options.database("app").disable_statement_logging().connect()).await.ok()?.ok()
 }
 
+/// A connection.
+pub struct Session {
+    runtime: Runtime,
+    connection: MySqlConnection,
+}
+
+impl Session {
+    /// The first column of all rows that a statement gives; `None` if it fails.
+    pub fn query(&mut self, statement: &str) -> Option<Vec<String>> {
+        let work = texts(&mut self.connection, statement);
+        self.runtime.block_on(async { timeout(LIMIT, work).await.ok()? })
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
+}
+
 impl Client {
     pub(super) fn new(address: IpAddr, port: u16, operator: PathBuf) -> Client {
         Client { address, port, operator }
     }
 
     fn run<T>(&self, work: impl Future<Output = Option<T>>) -> Option<T> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-        runtime.block_on(async { timeout(LIMIT, work).await.ok()? })
+        runtime().block_on(async { timeout(LIMIT, work).await.ok()? })
+    }
+
+    /// A connection as the application that stays open, as those of a pool do.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn session(&self) -> Session {
+        let runtime = runtime();
+        let connection = runtime.block_on(connect(self.address, self.port, LIMIT));
+        Session { runtime, connection: connection.expect("the server takes connections") }
     }
 
     /// The first column of all rows that a statement gives, as the application; `None` if it fails.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -130,13 +130,11 @@ impl Member {
 
     /// The process of one of its parts, if that runs.
     pub fn pid(&self, part: Part) -> Option<Pid> {
-        let server = || -> Option<i32> { fs::read_to_string(self.path("run/mysqld.pid")).ok()?.trim().parse().ok() };
-        let number = match part {
-            Part::Supervisor => i32::try_from(self.child.as_ref()?.id()).ok()?,
-            Part::Operator => return self.operator(),
-            Part::Server => server().filter(|pid| Path::new(&format!("/proc/{pid}")).exists())?,
-        };
-        Pid::from_raw(number)
+        match part {
+            Part::Supervisor => Pid::from_raw(i32::try_from(self.child.as_ref()?.id()).ok()?),
+            Part::Operator => self.operator(),
+            Part::Server => self.server(),
+        }
     }
 
     /// The operator is the supervisor's only child that is the same program.
@@ -172,15 +170,20 @@ impl Member {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let gone = || (self.server_of_last_run().is_none()).then_some(());
-        wait_until("the server to be gone", gone);
+        wait_until("the server to be gone", || self.server().is_none().then_some(()));
     }
 
-    fn server_of_last_run(&self) -> Option<()> {
-        let pid = fs::read_to_string(self.path("run/mysqld.pid")).ok()?;
-        let line = fs::read(format!("/proc/{}/cmdline", pid.trim())).ok()?;
+    /// What the server wrote down, unless it has ended since and the number is another's.
+    fn server(&self) -> Option<Pid> {
+        let pid = fs::read_to_string(self.path("run/mysqld.pid")).ok()?.trim().parse().ok()?;
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let own = self.directory.path().display().to_string();
-        String::from_utf8_lossy(&line).contains(&own).then_some(())
+        String::from_utf8_lossy(&line).contains(&own).then(|| Pid::from_raw(pid))?
+    }
+
+    /// Whether its supervisor has ended, or was never started.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
     /// Everything stops, and nothing dies.

@@ -3,8 +3,11 @@
 //! Each member is a supervisor with its operator and its server, on an address of its own in 127.0.0.0/8. What a test does to it is what happens
 //! to machines: processes are killed or stopped, data is written behind the cluster's back.
 
+pub mod board;
+pub mod chaos;
 mod client;
 mod member;
+mod turns;
 mod writer;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::http;
-pub use client::Client;
+pub use client::{Client, Session};
 pub use member::{Member, Part};
 pub use writer::{Tally, Writer};
 
@@ -96,15 +99,18 @@ impl MySqlCluster {
     /// When that does not happen.
     #[track_caller]
     pub fn settle(&self) -> usize {
-        self.wait_for("a settled cluster", |cluster| {
-            let up: Vec<usize> = (0..cluster.members.len()).filter(|index| cluster.members[*index].is_up()).collect();
-            let leader = cluster.leader()?;
-            let report = cluster.members[leader].report()?;
-            let in_sync = report["lease"]["inSync"].as_array()?.len();
-            let acks = report["lease"]["acks"].as_u64()?;
-            let calm = report["why"]["code"] == "settled" && report["doing"].is_null();
-            (in_sync + 1 == up.len() && (acks > 0 || up.len() == 1) && calm).then_some(leader)
-        })
+        self.wait_for("a settled cluster", MySqlCluster::settled)
+    }
+
+    /// The member that leads and takes writes, if all that run are in sync and it has nothing to do.
+    pub fn settled(&self) -> Option<usize> {
+        let up = self.members.iter().filter(|member| member.is_up()).count();
+        let leader = self.leader()?;
+        let report = self.members[leader].report()?;
+        let in_sync = report["lease"]["inSync"].as_array()?.len();
+        let acks = report["lease"]["acks"].as_u64()?;
+        let calm = report["why"]["code"] == "settled" && report["doing"].is_null();
+        (in_sync + 1 == up && (acks > 0 || up == 1) && calm).then_some(leader)
     }
 
     /// The member that leads by its own account: it holds the lease, and takes writes.
@@ -157,10 +163,11 @@ impl MySqlCluster {
             let lost: Vec<_> = tally.acknowledged.iter().filter(|key| !there.contains(key)).collect();
             assert!(lost.is_empty(), "lost {} acknowledged writes: {lost:?}\n{}", lost.len(), self.last_words());
         }
-        let mut promises: Vec<(Instant, IpAddr)> =
-            tallies.iter().flat_map(|tally| tally.times.iter().copied().zip(tally.servers.iter().copied())).collect();
-        promises.sort_by_key(|(time, _)| *time);
-        let turns = promises.windows(2).filter(|pair| pair[0].1 != pair[1].1).count() as u64;
+        let promises = tallies.iter().flat_map(|tally| {
+            let times = tally.sent.iter().copied().zip(tally.times.iter().copied());
+            times.zip(tally.servers.iter().copied()).map(|((sent, answered), server)| (sent, answered, server))
+        });
+        let turns = turns::certain_turns(promises.collect()) as u64;
         let term = self.members[leader].report().and_then(|report| report["lease"]["term"].as_u64()).unwrap_or(0);
         assert!(turns < term, "servers took {turns} turns in {term} terms\n{}", self.last_words());
         self.wait_for("equal data on all members", |cluster| {

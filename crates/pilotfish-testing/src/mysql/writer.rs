@@ -36,6 +36,8 @@ pub struct Tally {
     pub acknowledged: BTreeSet<u64>,
     /// When each was, in order.
     pub times: Vec<Instant>,
+    /// And when it had been asked for.
+    pub sent: Vec<Instant>,
     /// And by which server.
     pub servers: Vec<IpAddr>,
     /// How many attempts failed.
@@ -164,6 +166,7 @@ async fn write(target: &Target, pause: Duration, stop: &AtomicBool, tally: &Mute
             continue;
         };
         let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
+        let sent = Instant::now();
         let statement = if made { format!("INSERT INTO promises VALUES ({key})") } else { TABLE.to_owned() };
         let work = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement)));
         // A client that has learnt of another primary does not wait for the old one.
@@ -176,7 +179,7 @@ async fn write(target: &Target, pause: Duration, stop: &AtomicBool, tally: &Mute
             outcome = timeout(PATIENCE, work) => outcome.is_ok_and(|outcome| outcome.is_ok()),
             () = moved => false,
         };
-        if !note(tally, (address, key), done, made) {
+        if !note(tally, (address, key, sent), done, made) {
             open = None;
         }
         made |= done;
@@ -185,11 +188,12 @@ async fn write(target: &Target, pause: Duration, stop: &AtomicBool, tally: &Mute
 }
 
 /// Writes down what became of a statement; false if the connection is of no use any more. Making the table is no promise.
-fn note(tally: &Mutex<Tally>, (server, key): (IpAddr, u64), done: bool, promise: bool) -> bool {
+fn note(tally: &Mutex<Tally>, (server, key, sent): (IpAddr, u64, Instant), done: bool, promise: bool) -> bool {
     let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
     if done && promise {
         tally.acknowledged.insert(key);
         tally.times.push(Instant::now());
+        tally.sent.push(sent);
         tally.servers.push(server);
     } else if !done {
         tally.failures += 1;

@@ -1,6 +1,6 @@
 //! A catalog that is away, wiped, or loses its leader.
 
-use pilotfish_testing::mysql::{Flavour, MySqlCluster, Part, Writer};
+use pilotfish_testing::mysql::{Flavour, MySqlCluster, Part, Writer, board};
 use pilotfish_testing::{Consul, ConsulCluster, ConsulOptions, Kind, OnlyConsul};
 
 use crate::{Setting, patient, turn};
@@ -49,6 +49,58 @@ fn c7_d3_d10_the_leader_of_three_consuls_is_killed() {
     let tally = writer.stop();
     cluster.verify(&[tally]);
     drop(turn);
+}
+
+/// F-D3, F-D14: no server of the catalog is there for much longer than a lease.
+#[test]
+fn d3_d14_all_three_consuls_are_gone_for_twenty_seconds() {
+    let turn = turn();
+    let mut consul = ConsulCluster::start();
+    let addresses: Vec<_> = consul.servers.iter().map(Consul::http).collect();
+    let cluster = MySqlCluster::start(&patient(Flavour::MariaDb, &addresses));
+    let primary = cluster.settle();
+    let server = cluster.members[primary].pid(Part::Server);
+    let writer = Writer::to_primary(addresses[0]);
+    writer.wait_for(50);
+    consul.kill();
+    // The lease was renewed nine seconds before its end.
+    cluster.wait_for("twenty seconds without a catalog", |cluster| {
+        let report = cluster.members[primary].report()?;
+        (report["lease"]["left"].as_f64()? < -11.0 && report["why"]["code"] == "riding-out").then_some(())
+    });
+    writer.wait_for(50);
+    consul.start_again();
+    assert_eq!(cluster.settle(), primary, "nobody was demoted\n{}", cluster.last_words());
+    assert_eq!(cluster.members[primary].pid(Part::Server), server, "its server was not restarted");
+    writer.wait_for(50);
+    let tally = writer.stop();
+    cluster.verify(&[tally]);
+    drop(turn);
+}
+
+/// F-D9: the catalog is restored from a backup of before a failover: who leads says so again, terms do not fall, and nothing is lost.
+#[test]
+fn d9_a_catalog_that_goes_back_is_told_better_by_who_leads() {
+    let kind = Kind::Consul(OnlyConsul::Judge);
+    let options = ConsulOptions { kind, production: true, ..ConsulOptions::default() };
+    let setting = Setting::on(Consul::start_with(options), Flavour::MariaDb);
+    let writer = setting.writer();
+    let first = setting.cluster.settle();
+    let backup = setting.catalog.backup();
+    setting.cluster.members[first].kill_server();
+    let second = setting.other_leader(first);
+    writer.wait_for(100);
+    assert_eq!(setting.cluster.settle(), second);
+    let term = setting.term();
+    setting.catalog.restore(&backup);
+    setting.cluster.wait_for("the lease to be written again", |_| {
+        board::lease(&setting.catalog).filter(|(now, holder)| *now >= term && *holder == second)
+    });
+    writer.wait_for(100);
+    assert_eq!(setting.cluster.settle(), second, "{}", setting.cluster.last_words());
+    assert!(setting.term() >= term, "terms never fall");
+    let tally = writer.stop();
+    setting.cluster.verify(&[tally]);
 }
 
 /// F-D9: everything that the catalog knew is gone: nobody bootstraps over data; an operator says whose is the truth.

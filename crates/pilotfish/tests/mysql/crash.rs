@@ -1,6 +1,6 @@
 //! Members that die or stand still.
 
-use pilotfish_testing::mysql::{Flavour, Part};
+use pilotfish_testing::mysql::{Flavour, Part, board};
 
 use crate::Setting;
 
@@ -113,6 +113,50 @@ fn e2_e7_faults_during_a_failover() {
     writer.wait_for(100);
     let tally = writer.stop();
     setting.cluster.verify(&[tally]);
+}
+
+/// F-E2: who votes dies right after that; its promise outlives it.
+#[test]
+fn e2_a_voter_dies_during_a_failover() {
+    let mut setting = Setting::new(Flavour::MariaDb);
+    let others = setting.worst_of_clients();
+    let writer = setting.writer();
+    let first = setting.cluster.settle();
+    let term = setting.term();
+    setting.cluster.members[first].kill_server();
+    let voter = setting.cluster.wait_for("a vote", |_| board::voter(&setting.catalog, term));
+    setting.cluster.members[voter].kill();
+    // The others get along without it, or the former primary begins a new term; either way nobody waits for the dead.
+    writer.wait_for(100);
+    setting.cluster.members[voter].start();
+    setting.cluster.settle();
+    let mut tallies = vec![writer.stop()];
+    tallies.extend(others.into_iter().map(pilotfish_testing::mysql::Writer::stop));
+    setting.cluster.verify(&tallies);
+}
+
+/// A supervisor that dies takes operator and server with it: nobody is left who writes and is watched by nobody.
+#[test]
+fn a_supervisor_dies_and_leaves_nothing_behind() {
+    let mut setting = Setting::new(Flavour::MariaDb);
+    let others = setting.worst_of_clients();
+    let writer = setting.writer();
+    let first = setting.cluster.settle();
+    let pids = [Part::Operator, Part::Server].map(|part| setting.cluster.members[first].pid(part).expect("it runs"));
+    setting.cluster.members[first].signal(Part::Supervisor, rustix::process::Signal::KILL);
+    setting.cluster.wait_for("operator and server to be gone", |_| {
+        // What has ended has no command line, also before somebody has waited for it.
+        let line = |pid: &rustix::process::Pid| std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+        pids.iter().all(|pid| line(pid).is_ok_and(|line| line.is_empty()) || line(pid).is_err()).then_some(())
+    });
+    setting.other_leader(first);
+    writer.wait_for(100);
+    setting.cluster.members[first].kill();
+    setting.cluster.members[first].start();
+    setting.cluster.settle();
+    let mut tallies = vec![writer.stop()];
+    tallies.extend(others.into_iter().map(pilotfish_testing::mysql::Writer::stop));
+    setting.cluster.verify(&tallies);
 }
 
 /// F-E8, F-E15: two of three are lost: nobody guesses, it waits and says why; with the second back it goes on.

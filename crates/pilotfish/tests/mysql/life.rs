@@ -37,6 +37,31 @@ fn y1_y2_e12_e19_the_same_on_mysql() {
     switches_over(Flavour::MySql);
 }
 
+/// A pool's connections to replicas are there when one of them begins to lead. On MariaDB they would write under the number that a replica has: then nobody
+/// knows who wrote what, and a later replica throws it away as its own.
+#[test]
+fn who_was_connected_to_a_replica_connects_again_when_it_leads() {
+    let setting = Setting::new(Flavour::MariaDb);
+    let writer = setting.writer();
+    let first = setting.cluster.settle();
+    let mut pool: Vec<_> = setting.cluster.members.iter().map(|member| member.client().session()).collect();
+    for session in &mut pool {
+        assert!(session.query("SELECT 1").is_some(), "reads are for everybody");
+    }
+    let (code, text) = setting.cluster.members[first].command(&["switchover"]);
+    assert_eq!(code, 0, "{text}");
+    let second = setting.other_leader(first);
+    writer.wait_for(50);
+    assert_eq!(pool[second].query("SELECT 1"), None, "it is as old as the replica");
+    let tally = writer.stop();
+    setting.cluster.verify(&[tally]);
+    let leader = setting.cluster.members[second].client();
+    let state = leader.as_operator("SELECT @@global.gtid_binlog_state").expect("the leader answers");
+    let writers =
+        state.iter().flat_map(|state| state.split(',')).filter_map(|gtid| gtid.split('-').nth(1)?.parse().ok());
+    assert_eq!(writers.min(), Some(2_147_483_649_u64), "nobody wrote under a replica's number: {state:?}");
+}
+
 #[test]
 fn what_people_see_and_order() {
     let setting = Setting::new(Flavour::MariaDb);
