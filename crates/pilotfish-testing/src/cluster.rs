@@ -50,7 +50,7 @@ impl ConsulCluster {
         cluster
     }
 
-    /// Position of the leader among the servers, as a server that runs sees it.
+    /// Position of the leader among the servers, as a server that runs sees it; a leader that was killed is none any more.
     ///
     /// # Panics
     /// When there is none for long.
@@ -61,7 +61,8 @@ impl ConsulCluster {
                 .filter_map(|server| server.request("GET", "/v1/status/leader", ""))
                 .find(|(status, _)| *status == 200)?;
             let address: SocketAddr = body.trim().trim_matches('"').parse().ok()?;
-            self.servers.iter().position(|server| server.http().ip() == address.ip())
+            let is_leader = |server: &Consul| server.pid().is_some() && server.http().ip() == address.ip();
+            self.servers.iter().position(is_leader)
         })
     }
 }

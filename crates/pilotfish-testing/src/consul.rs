@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -14,6 +15,8 @@ use crate::{Certificates, children, http};
 
 /// How often a start is tried again with other ports, because another process may have taken one of them.
 const START_ATTEMPTS: usize = 5;
+/// Longest time for the answer to one request of a test: two of them fit into the patience of whoever repeats it.
+const ANSWER_LIMIT: Duration = Duration::from_secs(25);
 
 /// What serves the catalog.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -336,7 +339,7 @@ impl Consul {
 
     /// Sends a request past any client under test; status and body, or nothing when it does not answer.
     pub fn request(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-        http::request(self.http(), method, path, self.options.master_token.as_deref(), body)
+        http::request_within(ANSWER_LIMIT, self.http(), method, path, self.options.master_token.as_deref(), body)
     }
 
     /// Name of the node.
