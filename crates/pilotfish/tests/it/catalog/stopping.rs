@@ -44,7 +44,8 @@ fn is_gone_before_sigterm(name: &str) -> bool {
         .start();
     wait_for_passing(&consul, name);
     assert_eq!(pilot.stop(), End::Code(3));
-    assert!(pilot.read("before").contains(name), "preStop runs while clients still come");
+    let before = pilot.read("before");
+    assert!(before.contains(name), "preStop runs while clients still come, who see {before:?}");
     let seen = (pilot.read("during").trim().to_owned(), pilot.read("after").trim().to_owned());
     if seen == ("[]".to_owned(), "[]".to_owned()) {
         return true;
