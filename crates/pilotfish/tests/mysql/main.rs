@@ -93,7 +93,8 @@ impl Setting {
     }
 
     fn term(&self) -> u64 {
-        let leader = self.cluster.leader().expect("somebody leads");
-        self.cluster.members[leader].report().and_then(|report| report["lease"]["term"].as_u64()).expect("a term")
+        self.cluster.wait_for("a term", |cluster| {
+            cluster.members[cluster.leader()?].report().and_then(|report| report["lease"]["term"].as_u64())
+        })
     }
 }
