@@ -203,12 +203,10 @@ impl Operator {
     pub(super) fn has_released(&self, outcome: &Result<usize, Error>) {
         match outcome {
             Ok(0) => {}
-            Ok(ended) => (self.log)(
-                Level::Warn,
-                &format!(
-                    "ended {ended} statements that waited for an acknowledgement: enough replicas have executed all of it, and it was lost"
-                ),
-            ),
+            Ok(ended) => {
+                let text = "an acknowledgement was lost, and commits waited for it; enough replicas have executed all of that, so it is over";
+                (self.log)(Level::Warn, &format!("{text} (statements ended: {ended})"));
+            }
             Err(error) => (self.log)(Level::Warn, &error.to_string()),
         }
     }
