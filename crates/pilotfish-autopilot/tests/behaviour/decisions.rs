@@ -352,3 +352,57 @@ fn times_are_told_as_how_long_ago_or_how_long_still() {
     free.catalog = Catalog::Unknown(at(5_000));
     assert_eq!(role(&free).why.to_string(), "the catalog has not answered for 5.0s: unknown is not free");
 }
+
+/// Member 1, established in term 5, and what the others have executed.
+fn primary(executed: &str, others: [&str; 2]) -> View {
+    let mut view = View::new(MemberId(1), Flavour::MariaDb, 99, at(0));
+    view.lease = LeaseFact::Present { lease: lease(), index: 40 };
+    view.holding = Some(Holding { lease: lease(), sent: at(0), since: at(0) });
+    view.server = Server::Running(facts(executed, executed));
+    for (member, executed) in [2, 3].into_iter().zip(others) {
+        let record = MemberRecord {
+            data: Some((ClusterId(7), DataId(u64::from(member)))),
+            seen: lease().epoch,
+            promise: Term(5),
+            executed: Some(mariadb(executed)),
+            received: None,
+            following: None,
+            ailment: None,
+            may_lead: true,
+            leaving: false,
+        };
+        view.records.insert(MemberId(member), record);
+    }
+    view
+}
+
+#[test]
+fn what_as_many_as_must_have_executed_is_held() {
+    assert!(is_held(&primary("0-1-15", ["0-1-14", "0-1-15"])));
+    assert!(!is_held(&primary("0-1-15", ["0-1-14", "0-1-14"])));
+    // Received is not enough here, and so is another copy of the data.
+    let mut view = primary("0-1-15", ["0-1-14", "0-1-14"]);
+    for record in view.records.values_mut() {
+        record.received = Some(mariadb("0-1-15"));
+    }
+    assert!(!is_held(&view));
+    let mut view = primary("0-1-15", ["0-1-15", "0-1-14"]);
+    view.records.get_mut(&MemberId(2)).expect("it is there").data = Some((ClusterId(7), DataId(9)));
+    assert!(!is_held(&view));
+}
+
+#[test]
+fn nothing_is_held_by_a_set_that_is_not_ours_or_in_doubt() {
+    let mut view = primary("0-1-15", ["0-1-15", "0-1-15"]);
+    view.pending = Some(PendingWrite { cas: 40, change: LeaseChange::Leave(MemberId(2)), value: lease() });
+    assert!(!is_held(&view));
+    let mut view = primary("0-1-15", ["0-1-15", "0-1-15"]);
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { return };
+    lease.epoch.term = Term(6);
+    lease.holder = MemberId(2);
+    assert!(!is_held(&view));
+    let mut view = primary("0-1-15", ["0-1-15", "0-1-15"]);
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { return };
+    lease.state = LeaseState::Released;
+    assert!(!is_held(&view));
+}

@@ -61,6 +61,8 @@ pub(super) enum Fact {
     StorageProbed(std::io::Result<()>),
     /// A transaction that says nothing was committed, or could not be.
     Beaten(Result<(), Error>),
+    /// Statements were ended that waited for an acknowledgement that was lost: how many.
+    Released(Result<usize, Error>),
     /// The server was looked at.
     Looked {
         /// Which run of the server.

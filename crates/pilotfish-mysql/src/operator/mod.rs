@@ -357,6 +357,7 @@ impl Operator {
             Fact::OrderRemoved { key, outcome } => self.order_was_removed(key, outcome),
             Fact::Probed { run, answer } => self.was_probed(run, answer),
             Fact::Beaten(outcome) => self.has_beaten(&outcome),
+            Fact::Released(outcome) => self.has_released(&outcome),
             Fact::StorageProbed(answer) => self.storage_was_probed(answer),
             Fact::Looked { run, began, seen } => self.was_looked_at(run, began, seen),
             Fact::Source(answer) => self.source_answered(answer),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pilotfish_autopilot::{
     Access, Acking, LeaseState, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, SourceFacts, Time,
+    is_held,
 };
 
 use super::fact::Fact;
@@ -23,6 +24,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(2);
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// For how long a commit may wait before it is helped on.
 const STUCK: Duration = Duration::from_millis(100);
+/// After so long it is not helped on by more of the same.
+const HOPELESS: Duration = Duration::from_secs(1);
 /// How often the file system is written to while the server takes writes.
 const STORAGE_EVERY: Duration = Duration::from_millis(500);
 
@@ -53,8 +56,10 @@ pub(super) struct Watching {
     asked: Option<(MemberId, u64)>,
     /// Why the source refused to answer, if that was told.
     ask_error: Option<String>,
-    /// A transaction that says nothing is under way.
-    beating: bool,
+    /// Since when a transaction that says nothing is under way.
+    beating: Option<Time>,
+    /// When commits were looked at that not even that helps on.
+    released: Option<Time>,
     /// Members for whom this server has an account to acknowledge with, locked or not.
     prepared: BTreeSet<MemberId>,
     /// What the server said last, for reports.
@@ -169,18 +174,47 @@ impl Operator {
             let waits = facts.waiting_since.is_some_and(|since| now.since(since) >= STUCK);
             waits && facts.acking.values().any(|acking| *acking == Acking::Connected)
         });
-        if !stuck || self.watching.beating || self.view.holding.is_none() {
+        if !stuck || self.view.holding.is_none() {
             return;
         }
-        self.watching.beating = true;
+        if let Some(since) = self.watching.beating {
+            return self.release(now, since);
+        }
+        self.watching.beating = Some(now);
         let (database, facts) = (self.database.clone(), self.facts.clone());
         beside(async move {
             let _ = facts.send(Fact::Beaten(database.beat().await));
         });
     }
 
+    /// Not even a transaction that says nothing is acknowledged: whoever should do it has everything already, and is sent nothing. Where that is known,
+    /// nobody needs to wait.
+    fn release(&mut self, now: Time, since: Time) {
+        let tried = self.watching.released.is_some_and(|tried| now.since(tried) < HOPELESS);
+        if now.since(since) < HOPELESS || tried || !is_held(&self.view) {
+            return;
+        }
+        let Some(held) = self.view.facts().map(|facts| facts.executed.clone()) else { return };
+        self.watching.released = Some(now);
+        let (database, facts) = (self.database.clone(), self.facts.clone());
+        beside(async move {
+            let _ = facts.send(Fact::Released(database.release(&held, LOOK_LIMIT).await));
+        });
+    }
+
+    pub(super) fn has_released(&self, outcome: &Result<usize, Error>) {
+        match outcome {
+            Ok(0) => {}
+            Ok(ended) => {
+                let text = "an acknowledgement was lost, and commits waited for it; enough replicas have executed all of that, so it is over";
+                (self.log)(Level::Warn, &format!("{text} (statements ended: {ended})"));
+            }
+            Err(error) => (self.log)(Level::Warn, &error.to_string()),
+        }
+    }
+
     pub(super) fn has_beaten(&mut self, outcome: &Result<(), Error>) {
-        self.watching.beating = false;
+        self.watching.beating = None;
         if let Err(error) = outcome {
             (self.log)(Level::Debug, &error.to_string());
         }

@@ -290,6 +290,32 @@ pub(super) fn set_acks(acks: u8) -> Vec<String> {
     ]
 }
 
+/// Ends statements that wait for an acknowledgement, once nothing is in the binary log that is not held. While one group of transactions waits, and
+/// the next is written, nobody else can write (the server's own order of commits), so a transaction that says nothing cannot help them on.
+///
+/// By the number of the statement: one that was acknowledged meanwhile, and another that its session runs now, are let alone. The list is not
+/// looked at otherwise because of what `accounts` says of it; this is seldom.
+pub(super) async fn release(connection: &mut Connection, held: &GtidSet) -> Result<usize, Error> {
+    const DOING: &str = "ending statements that wait for an acknowledgement";
+    const GONE: [u16; 2] = [1094, 1957];
+    let waiting =
+        "SELECT QUERY_ID AS id FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for semi-sync ACK%'";
+    let waiting = connection.rows(DOING, waiting).await?;
+    // Looked at after the list: what waits was in the binary log before it waited.
+    if !held.contains(&executed(connection).await?) {
+        return Ok(0);
+    }
+    let mut ended = 0;
+    for statement in waiting.iter().filter_map(|row| row.number::<u64>("id")) {
+        match connection.run(DOING, &format!("KILL QUERY ID {statement}")).await {
+            Ok(()) => ended += 1,
+            Err(Error::Refused { code, .. }) if GONE.contains(&code) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(ended)
+}
+
 /// Takes writes. The first transaction of the term says so; it waits for its acknowledgement like any other, and nothing waits for it: a replica
 /// that is to acknowledge may have to be let in first.
 pub(super) async fn open(connection: &mut Connection, shared: &Shared, term: Term) -> Result<(), Error> {

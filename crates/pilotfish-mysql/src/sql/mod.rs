@@ -368,6 +368,20 @@ impl Database {
         connection.run(DOING, beat).await
     }
 
+    /// Ends statements that wait for an acknowledgement that will never come, if all that the binary log has is in `held`, which enough members have. How
+    /// many there were. Only on MariaDB can they keep everybody else from the binary log.
+    pub(crate) async fn release(&self, held: &GtidSet, limit: Duration) -> Result<usize, Error> {
+        const DOING: &str = "ending statements that wait for an acknowledgement";
+        let work = async {
+            let mut connection = Connection::open(&self.shared.access.target(), CONNECT_LIMIT).await?;
+            match self.flavour {
+                Flavour::MariaDb => mariadb::release(&mut connection, held).await,
+                Flavour::MySql => Ok(0),
+            }
+        };
+        timeout(limit, work).await.unwrap_or(Err(Error::TooSlow { doing: DOING, limit }))
+    }
+
     /// Takes no writes, and ends clients' connections.
     pub(crate) async fn close(&self, limit: Duration) -> Result<(), Error> {
         const DOING: &str = "closing for writes";

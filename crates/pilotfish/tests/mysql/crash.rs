@@ -159,6 +159,35 @@ fn a_supervisor_dies_and_leaves_nothing_behind() {
     setting.cluster.verify(&tallies);
 }
 
+/// All replicas have what clients wait for, and all acknowledgements were lost: more clients than one wait, so nobody else gets a turn at the binary log,
+/// and nothing is left to be sent that would be acknowledged.
+#[test]
+fn lost_acknowledgements_are_no_reason_to_wait_for_ever() {
+    let setting = Setting::new(Flavour::MariaDb);
+    let writers: Vec<_> = (0..4).map(|_| setting.writer()).collect();
+    let leader = setting.cluster.settle();
+    let replicas = [(leader + 1) % 3, (leader + 2) % 3].map(|index| setting.cluster.members[index].client());
+    let again = "STOP SLAVE IO_THREAD; START SLAVE IO_THREAD";
+    for replica in &replicas {
+        let silent = format!("SET GLOBAL rpl_semi_sync_slave_enabled = 0; {again}");
+        replica.as_operator(&silent).expect("the operator's account may do that");
+    }
+    setting.cluster.wait_for("writes to wait", |cluster| {
+        let report = cluster.members[leader].report()?;
+        (report["server"]["waiting"].as_f64()? >= 1.0).then_some(())
+    });
+    for replica in &replicas {
+        let acking = format!("SET GLOBAL rpl_semi_sync_slave_enabled = 1; {again}");
+        replica.as_operator(&acking).expect("the operator's account may do that");
+    }
+    for writer in &writers {
+        writer.wait_for(50);
+    }
+    assert_eq!(setting.cluster.settle(), leader);
+    let tallies: Vec<_> = writers.into_iter().map(pilotfish_testing::mysql::Writer::stop).collect();
+    setting.cluster.verify(&tallies);
+}
+
 /// F-E8, F-E15: two of three are lost: nobody guesses, it waits and says why; with the second back it goes on.
 #[test]
 fn e8_e15_two_lost_members_stop_writes_and_lose_nothing() {
