@@ -36,7 +36,7 @@ fn a_user_without_a_name_on_a_read_only_root_without_execution_in_run_and_with_f
     let consul = consul();
     let leaving = json!({ "name": "leaving", "exec": ["sh", "-c", "setsid sleep 3000 & exit 4"], "restarts": 2 });
     let mut by_command = service("few-rights");
-    by_command["health"] = json!({ "exec": "test -e @DIR@/healthy", "interval": "250ms", "ttl": "5s" });
+    by_command["health"] = json!({ "exec": "test -e @DIR@/healthy", "interval": "2s", "ttl": "60s" });
     let mut stage = stage_of(
         json!({ "consul": consul.http().to_string(), "stopTimeout": 2, "jobs": [app(), by_command, leaving] }),
     );
