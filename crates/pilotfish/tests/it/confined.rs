@@ -133,7 +133,8 @@ fn a_job_that_runs_out_of_memory_is_told_as_that_and_started_again() {
     let job = pilot.wait_for_job("hog", |job| job["state"] == "complete");
     assert_eq!((job["runs"].as_u64(), job["lastExit"]["code"].as_u64()), (Some(2), Some(137)), "{job}");
     assert_eq!(job["lastExit"]["reason"], "oom", "{job}");
-    assert_eq!(pilot.stdout.all("because memory ran out").len(), 2, "{}", pilot.story());
+    let told = || pilot.stdout.all("because memory ran out").len();
+    pilot.wait_for("both to be told", || (told() == 2).then_some(()));
     assert_eq!((pilot.job("app")["state"].as_str(), pilot.job("app")["runs"].as_u64()), (Some("running"), Some(1)));
     assert_eq!(pilot.stop(), End::Code(143));
     drop(pilot);
