@@ -234,7 +234,7 @@ fn more_services_than_an_agent_takes_connections() {
     let jobs: Vec<_> = (0..230)
         .map(|index| {
             json!({ "name": format!("crowd-{index}"), "port": 4000, "interfaces": ["lo"],
-                    "health": { "interval": "2s", "ttl": "5m" } })
+                    "health": { "interval": "8s", "ttl": "5m" } })
         })
         .collect();
     let pilot = stage(consul.http(), &jobs).start();
