@@ -118,7 +118,7 @@ fn a_burst_of_mixed_signals_loses_no_term() {
 #[test]
 fn not_pid_1_it_reaps_and_stops_all_the_same() {
     let mut stage = Stage::with_config(
-        "{stopTimeout: 1, jobs: [{name: 'main', exec: 'sleep 1000', main: true}, {name: 'forking', exec: 'forking'}]}",
+        "{stopTimeout: 10, jobs: [{name: 'main', exec: 'sleep 1000', main: true}, {name: 'forking', exec: 'forking'}]}",
     );
     stage.script("forking", "(setsid sleep 3000 & setsid true &) ; echo done > @DIR@/forked");
     let pilot = stage.role(Role::Child).start();
