@@ -6,7 +6,9 @@ use crate::stage::{End, Pilot, STORM, Stage};
 
 /// A main job, and whatever else.
 fn beside_main(jobs: &str) -> Stage {
-    Stage::with_config(&format!("{{stopTimeout: 10, jobs: [{{name: 'main', exec: 'sleep 1000', main: true}}, {jobs}]}}"))
+    Stage::with_config(&format!(
+        "{{stopTimeout: 10, jobs: [{{name: 'main', exec: 'sleep 1000', main: true}}, {jobs}]}}"
+    ))
 }
 
 #[test]
