@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::ports::free_port;
-use crate::wait::wait_until;
+use crate::wait::{PATIENCE, wait_until, wait_within};
 use crate::{Certificates, children, http};
 
 /// How often a start is tried again with other ports, because another process may have taken one of them.
@@ -314,7 +314,7 @@ impl Consul {
 
     /// Waits until there is a leader; false when the process has ended instead.
     fn comes_up(&mut self) -> bool {
-        wait_until("a leader of consul", || {
+        wait_within(PATIENCE * 3, "a leader of consul", || {
             let child = self.child.as_mut().expect("it was started");
             if child.try_wait().expect("a child can be waited for").is_some() {
                 return Some(false);
@@ -338,7 +338,8 @@ impl Consul {
     /// # Panics
     /// When it does not come.
     pub fn wait_for_leader(&self) {
-        wait_until("a leader of consul", || self.has_leader().then_some(()));
+        // Servers that elect a leader write to their disks before they answer, which others may keep busy.
+        wait_within(PATIENCE * 3, "a leader of consul", || self.has_leader().then_some(()));
     }
 
     /// Sends a request past any client under test; status and body, or nothing when it does not answer.

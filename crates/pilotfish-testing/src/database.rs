@@ -118,6 +118,7 @@ impl Database {
                 }
             };
             let log = std::fs::File::create(directory.path().join("log")).expect("a log");
+            own_temporary_files(&mut command, directory.path());
             command.arg(data).stdout(log.try_clone().expect("a log")).stderr(log);
             let mut child = spawn(command).expect("the program that initialises a data directory can be started");
             // Whoever owns all children of this process may have waited for it already.
@@ -128,6 +129,13 @@ impl Database {
         });
         made.path()
     }
+}
+
+/// MariaDB removes all temporary tables at its start that it finds where it puts its own: others' too, who may be at work.
+fn own_temporary_files(command: &mut Command, directory: &Path) {
+    let own = directory.join("tmp");
+    std::fs::create_dir_all(&own).expect("a directory for temporary files");
+    command.env("TMPDIR", own);
 }
 
 /// A server.
@@ -166,6 +174,7 @@ impl DatabaseServer {
     pub fn start_again(&mut self, options: &[&str]) {
         assert!(self.child.is_none(), "the server runs already");
         let mut command = self.database.server();
+        own_temporary_files(&mut command, self.directory.path());
         command.args(self.database.options());
         command.args([
             format!("--datadir={}", self.data().display()),

@@ -12,13 +12,19 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// # Panics
 /// When it gives none within [`PATIENCE`]; `what` then says what was waited for.
 #[track_caller]
-pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn wait_until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, condition)
+}
+
+/// The same for what takes longer than anything else.
+#[track_caller]
+pub(crate) fn wait_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
+        assert!(start.elapsed() < patience, "waited {patience:?} in vain for {what}");
         std::thread::sleep(INTERVAL);
     }
 }

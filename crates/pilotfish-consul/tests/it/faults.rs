@@ -13,7 +13,7 @@ use crate::{client, hasty_client, run, service};
 
 /// Asks a server that gives this reply for instances, with plenty of time.
 fn ask(reply: Reply) -> Result<usize, Error> {
-    ask_as(|server| client(server).with_deadline(PATIENCE), reply)
+    ask_as(client, reply)
 }
 
 fn ask_as(client: impl FnOnce(SocketAddr) -> Client, reply: Reply) -> Result<usize, Error> {
@@ -157,7 +157,7 @@ fn connections_are_kept_and_a_stale_one_is_replaced() {
     let ok = Reply::consul(1, "[]");
     let server = FaultyServer::start(vec![ok.clone(), ok.clone(), Reply::ThenClose(Box::new(ok.clone())), ok]);
     run(async {
-        let client = client(server.address()).with_deadline(PATIENCE);
+        let client = client(server.address());
         for _ in 0..5 {
             client.health_service(&HealthQuery::passing("web")).await.unwrap();
         }
@@ -171,7 +171,7 @@ fn a_lost_request_is_repeated_only_when_that_is_harmless() {
     let ok = Reply::consul(1, "[]");
     let server = FaultyServer::start(vec![ok.clone(), Reply::Reset, ok.clone(), ok]);
     run(async {
-        let client = client(server.address()).with_deadline(PATIENCE);
+        let client = client(server.address());
         for _ in 0..2 {
             client.health_service(&HealthQuery::passing("web")).await.unwrap();
         }

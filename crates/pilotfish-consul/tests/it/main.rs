@@ -13,14 +13,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pilotfish_consul::{CheckStatus, Client, Config, ServiceRegistration, TtlCheck};
+use pilotfish_testing::PATIENCE;
 
 /// Runs a test on the runtime that the product uses: one thread.
 fn run<F: Future>(test: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
 }
 
+/// A client with plenty of time for servers that share a busy machine.
 fn client(server: SocketAddr) -> Client {
-    Client::new(Config::with_addresses(&server.to_string()).unwrap()).unwrap()
+    Client::new(Config { deadline: PATIENCE, ..Config::with_addresses(&server.to_string()).unwrap() }).unwrap()
 }
 
 /// A client with a deadline short enough for tests in which it must pass. What must succeed in them is asked with `PATIENCE`.

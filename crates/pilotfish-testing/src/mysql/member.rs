@@ -95,12 +95,22 @@ impl Member {
     pub fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a file can be opened");
         let mut command = children::mortal(&self.pilotfish);
+        // MariaDB removes all temporary tables at its start that it finds where it puts its own: here those of other members.
+        command.env("TMPDIR", self.temporary_files());
         command.arg("--config").arg(self.path("config.json5"));
         command.env("MYSQL_REPL_USER", "repl").env("MYSQL_REPL_PASSWORD", "secret of the replicas");
         command.env("MYSQL_USER", USER).env("MYSQL_PASSWORD", PASSWORD).env("MYSQL_DATABASE", "app");
         command.env("MYSQL_ROOT_PASSWORD", "secret of root");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor can be copied")).stderr(log);
         self.child = Some(children::spawn(command).expect("pilotfish can be started"));
+    }
+
+    /// A directory for whoever the server runs as.
+    fn temporary_files(&self) -> PathBuf {
+        let directory = self.path("tmp");
+        fs::create_dir_all(&directory).expect("a directory can be made");
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o1777)).expect("our own directory can be changed");
+        directory
     }
 
     /// Whether it was started and not killed.

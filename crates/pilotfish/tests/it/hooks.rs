@@ -6,7 +6,9 @@ use crate::stage::{End, Pilot, STORM, Stage};
 
 /// A main job, and whatever else.
 fn beside_main(jobs: &str) -> Stage {
-    Stage::with_config(&format!("{{stopTimeout: 1, jobs: [{{name: 'main', exec: 'sleep 1000', main: true}}, {jobs}]}}"))
+    Stage::with_config(&format!(
+        "{{stopTimeout: 10, jobs: [{{name: 'main', exec: 'sleep 1000', main: true}}, {jobs}]}}"
+    ))
 }
 
 #[test]
@@ -138,7 +140,7 @@ fn a_check_of_nothing_is_unhealthy_with_a_reason() {
 #[test]
 fn a_fork_bomb_in_a_check_is_killed_with_it() {
     let _turn = STORM.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let config = "{stopTimeout: 1, jobs: [{name: 'main', exec: 'sleep 1000', main: true},
+    let config = "{stopTimeout: 10, jobs: [{name: 'main', exec: 'sleep 1000', main: true},
         {name: 'bomb', exec: ['sh', '-c', 'ulimit -u 200; exec bomb'], user: '65530', timeout: '500ms'}]}";
     let mut stage = Stage::with_config(config);
     let pilot = stage.script("bomb", "while :; do bomb & done 2> /dev/null").start();

@@ -14,18 +14,26 @@ for (1..$ARGV[0]) {
         POSIX::_exit(0);
     }
     waitpid $child, 0;
+    if ($_ % 100 == 0) { open BEGUN, '>>', $ARGV[3]; print BEGUN 'x'; close BEGUN; }
 }
 open READY, '>', $ARGV[2]; close READY; sleep 1000";
 
 #[test]
 fn five_thousand_orphans_at_once_leave_no_zombie_and_no_status_is_lost() {
     let _turn = STORM.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let config = "{jobs: [{name: 'main', exec: 'perl @DIR@/orphans.pl 5000 @DIR@/gate @DIR@/made', main: true},
+    let config =
+        "{jobs: [{name: 'main', exec: 'perl @DIR@/orphans.pl 5000 @DIR@/gate @DIR@/made @DIR@/begun', main: true},
         {name: 'counted', exec: ['sh', '-c', 'exit 42'], restarts: 300,
             restartBackoff: {initial: '1ms', max: '1ms'}}]}";
     let mut stage = Stage::with_config(config);
     let pilot = stage.prologue("mkfifo @DIR@/gate").file("orphans.pl", ORPHANS).start();
-    pilot.wait_for("the orphans", || pilot.file("made").exists().then_some(()));
+    // As long as there are more of them, they are waited for.
+    let mut begun = 0;
+    while !pilot.file("made").exists() {
+        let more = || pilot.file("made").exists() || pilot.read("begun").len() > begun;
+        pilot.wait_for("more orphans", || more().then_some(()));
+        begun = pilot.read("begun").len();
+    }
     assert!(pilot.processes_with("orphans.pl").len() > 5000, "{}", pilot.processes().len());
     // All of them end now, while the other job exits again and again.
     pilot.output_of(&["sh", "-c", ": > @DIR@/gate"]);
@@ -110,7 +118,7 @@ fn a_burst_of_mixed_signals_loses_no_term() {
 #[test]
 fn not_pid_1_it_reaps_and_stops_all_the_same() {
     let mut stage = Stage::with_config(
-        "{stopTimeout: 1, jobs: [{name: 'main', exec: 'sleep 1000', main: true}, {name: 'forking', exec: 'forking'}]}",
+        "{stopTimeout: 10, jobs: [{name: 'main', exec: 'sleep 1000', main: true}, {name: 'forking', exec: 'forking'}]}",
     );
     stage.script("forking", "(setsid sleep 3000 & setsid true &) ; echo done > @DIR@/forked");
     let pilot = stage.role(Role::Child).start();

@@ -10,7 +10,7 @@ use crate::stage::{End, Pilot, Signal, Stage};
 /// A main job that keeps running, and others; SIGHUP reloads.
 fn config(others: &str) -> String {
     format!(
-        "{{signals: {{hangup: 'reload'}}, stopTimeout: 1, reloadTimeout: '40s', jobs: [{{name: 'main',
+        "{{signals: {{hangup: 'reload'}}, stopTimeout: 10, reloadTimeout: '40s', jobs: [{{name: 'main',
             exec: 'sleep 1000', main: true}}, {others}]}}"
     )
 }

@@ -67,7 +67,7 @@ fn escaping(ending: &str, restarts: u32) -> Pilot {
 }
 
 fn with_job(job: &str) -> String {
-    format!("{{stopTimeout: 1, jobs: [{{name: 'main', exec: 'sleep 1000', main: true}}, {job}]}}")
+    format!("{{stopTimeout: 10, jobs: [{{name: 'main', exec: 'sleep 1000', main: true}}, {job}]}}")
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn an_escaped_listener_ends_with_the_stop_of_its_job() {
 
 #[test]
 fn stop_in_the_middle_of_pre_start_ends_everything() {
-    let mut stage = Stage::with_config("{preStart: 'sleep 1000', stopTimeout: 1}");
+    let mut stage = Stage::with_config("{preStart: 'sleep 1000', stopTimeout: 10}");
     let pilot = stage.arguments(&["sleep", "2000"]).start();
     pilot.pid_of("preStart");
     assert_eq!(pilot.stop(), End::Code(143), "preStart was killed, and nothing else ran");
@@ -113,7 +113,7 @@ fn stop_while_a_job_waits_for_its_dependency() {
 
 #[test]
 fn stop_against_restart_leaves_no_instance() {
-    let config = "{stopTimeout: 1, jobs: [{name: 'main', exec: 'sleep 1000', main: true},
+    let config = "{stopTimeout: 10, jobs: [{name: 'main', exec: 'sleep 1000', main: true},
                    {name: 'flapping', exec: 'true', restarts: 'unlimited',
                        restartBackoff: {initial: '1ms', max: '2ms'}}]}";
     let pilot = Pilot::start(config);

@@ -142,6 +142,8 @@ fn own_metrics_are_judged_by_promtool() {
     judged["exec"] = json!(["sleep", "infinity"]);
     judged["restarts"] = "unlimited".into();
     judged["health"]["exec"] = "test -e @DIR@/healthy".into();
+    judged["health"]["interval"] = "2s".into();
+    judged["health"]["ttl"] = "60s".into();
     judged["health"].as_object_mut().unwrap().remove("file");
     let config = json!({
         "consul": consul.http().to_string(),

@@ -86,8 +86,10 @@ fn an_initial_status_does_not_wait_for_the_first_check() {
     let consul = consul();
     let mut warned = service("warned");
     warned["initial_status"] = "warning".into();
-    warned["health"]["ttl"] = "1h".into();
-    let pilot = stage(consul.http(), &[warned]).start();
+    // The first check goes on until the file is there: one that has failed before the catalog could be told would have been told instead.
+    warned["health"] = json!({ "exec": "judge", "interval": "10m", "timeout": "9m", "ttl": "1h" });
+    let judge = "until test -e @DIR@/healthy; do sleep 0.05; done";
+    let pilot = stage(consul.http(), &[warned]).script("judge", judge).start();
     wait_for_statuses(&consul, "warned", &["warning"]);
     pilot.write("healthy", "");
     wait_for_statuses(&consul, "warned", &["passing"]);
@@ -232,7 +234,7 @@ fn more_services_than_an_agent_takes_connections() {
     let jobs: Vec<_> = (0..230)
         .map(|index| {
             json!({ "name": format!("crowd-{index}"), "port": 4000, "interfaces": ["lo"],
-                    "health": { "interval": "2s", "ttl": "5m" } })
+                    "health": { "interval": "8s", "ttl": "5m" } })
         })
         .collect();
     let pilot = stage(consul.http(), &jobs).start();

@@ -141,7 +141,9 @@ fn a_token_is_rotated_without_a_restart() {
     let revoked = consul.request("DELETE", &format!("/v1/acl/token/{old_name}"), "");
     assert!(matches!(revoked, Some((200, _))), "{revoked:?}");
     wait_for_heartbeats(&pilot, "rotated", 5, || assert_passing(&consul, "rotated"));
-    assert_eq!(pilot.stdout.all("trying again"), [""; 0]);
+    // A request that a busy Consul did not answer in time may have been sent again; none was refused.
+    let refused = |line: &&String| ["ACL not found", "Permission denied"].iter().any(|reason| line.contains(reason));
+    assert_eq!(pilot.stdout.all("trying again").iter().find(refused), None);
     assert_eq!(pilot.job("app")["runs"], 1);
     assert!(!pilot.story().contains(&old) && !pilot.story().contains(&new), "a token is never told");
 }

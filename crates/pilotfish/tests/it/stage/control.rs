@@ -5,10 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use pilotfish_testing::PATIENCE;
 use serde_json::Value;
 
 /// Longest time for one answer.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = PATIENCE;
 
 /// An answer to a request.
 #[derive(Debug)]
