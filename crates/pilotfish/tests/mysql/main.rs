@@ -7,7 +7,9 @@
 mod catalog;
 mod crash;
 mod data;
+mod disk;
 mod life;
+mod network;
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +37,7 @@ fn options(flavour: Flavour, catalog: &[SocketAddr]) -> ClusterOptions {
         more: String::new(),
         pilotfish: None,
         program: Vec::new(),
+        machines: Vec::new(),
     }
 }
 

@@ -126,6 +126,7 @@ fn measure(
         more: String::new(),
         pilotfish: Some(kit.pilotfish.clone()),
         program,
+        machines: Vec::new(),
     });
     let mut rows = Vec::new();
     let mut tallies = Vec::new();
