@@ -17,7 +17,7 @@ const KEEP: &str = r#"
 trap '' INT TERM HUP
 set -e
 truncate --size="$1" image
-mkfs.ext4 -q -F image
+mkfs.ext4 -q -F -m "$2" image
 mkdir disk
 mount -o loop image disk
 rm image
@@ -30,7 +30,13 @@ fsfreeze --unfreeze disk 2> /dev/null
 umount --lazy disk
 "#;
 
-/// A disk. As on every ext4, root may use the last twentieth of it alone.
+/// Fills the disk of the working directory. Most of it without a write, which others would have to wait for.
+const FILL: &str = r#"
+fallocate --length "$(($(stat -f -c '%a * %S' .) - 16777216))" most || exit
+cat /dev/zero > rest
+"#;
+
+/// A disk.
 #[derive(Debug)]
 pub struct Disk {
     directory: TempDir,
@@ -38,16 +44,17 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// One of this size, with nothing on it.
+    /// One of this size, with nothing on it. Of its space so many percent are for root alone: 5 where nobody has said anything else.
     ///
     /// # Panics
     /// When it cannot be made, as by somebody who is not root.
-    pub fn new(megabytes: u32) -> Disk {
+    pub fn new(megabytes: u32, reserved: u32) -> Disk {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         // The server's user must be able to pass.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("our own directory can be changed");
         let mut command = Command::new("sh");
-        command.args(["-c", KEEP, "sh", &format!("{megabytes}M")]).current_dir(directory.path()).env("PATH", PATH);
+        command.args(["-c", KEEP, "sh", &format!("{megabytes}M"), &reserved.to_string()]);
+        command.current_dir(directory.path()).env("PATH", PATH);
         let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh can be executed");
         let read = keeper.stdout.as_mut().expect("it is piped").read(&mut [0]);
         let disk = Disk { directory, keeper: Mutex::new(keeper) };
@@ -61,21 +68,24 @@ impl Disk {
     }
 
     fn ballast(&self) -> PathBuf {
-        self.path().join("ballast/zeros")
+        self.path().join("ballast")
     }
 
     /// Fills it, but for what only root may use.
     pub fn fill(&self) {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "-c", "cat /dev/zero > \"$0\""]);
-        let output = command.arg(self.ballast()).env("LC_ALL", "C").output().expect("setpriv can be executed");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "-c", FILL]);
+        command.current_dir(self.ballast()).env("LC_ALL", "C");
+        let output = command.output().expect("setpriv can be executed");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("No space left"), "the disk is not full: {said}");
     }
 
     /// The end of [`Disk::fill`].
     pub fn make_room(&self) {
-        fs::remove_file(self.ballast()).expect("it was filled");
+        for name in ["most", "rest"] {
+            fs::remove_file(self.ballast().join(name)).expect("it was filled");
+        }
     }
 
     /// From now on nothing is written: whoever tries waits, and cannot even be killed.

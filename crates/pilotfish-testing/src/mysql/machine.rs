@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use super::clock::Clock;
 use super::disk::Disk;
 use super::network::{Namespace, Network};
 use crate::children;
@@ -14,6 +15,7 @@ use crate::children;
 pub struct Machine {
     network: Option<(Arc<Namespace>, IpAddr)>,
     disk: Option<Arc<Disk>>,
+    clock: Option<Arc<Clock>>,
 }
 
 impl Machine {
@@ -25,6 +27,11 @@ impl Machine {
     /// One with a disk for the member's data.
     pub fn with_disk(disk: Arc<Disk>) -> Machine {
         Machine { disk: Some(disk), ..Machine::default() }
+    }
+
+    /// One with a wall clock by which all processes of the member live.
+    pub fn with_clock(clock: Arc<Clock>) -> Machine {
+        Machine { clock: Some(clock), ..Machine::default() }
     }
 
     /// Its disk, if it has one of its own.
@@ -69,9 +76,17 @@ impl Machine {
 
     /// A command that becomes `program`, running there.
     pub(super) fn command(&self, program: &Path) -> Command {
-        let Some((namespace, _)) = &self.network else { return children::mortal(program) };
-        let mut command = children::mortal("nsenter");
-        command.arg(format!("--net={}", namespace.path())).arg(program);
+        let mut command = match &self.network {
+            Some((namespace, _)) => {
+                let mut command = children::mortal("nsenter");
+                command.arg(format!("--net={}", namespace.path())).arg(program);
+                command
+            }
+            None => children::mortal(program),
+        };
+        if let Some(clock) = &self.clock {
+            command.envs(clock.environment());
+        }
         command
     }
 }

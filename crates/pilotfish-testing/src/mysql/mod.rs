@@ -1,10 +1,11 @@
 //! Clusters of MySQL or MariaDB under the real binary, and clients that write down what they were promised.
 //!
-//! Each member is a supervisor with its operator and its server, on an address of its own in 127.0.0.0/8, or on a [`Machine`] with a network or a disk of
-//! its own. What a test does to it is what happens to machines: processes are killed or stopped, data is written behind the cluster's back, packets
+//! Each member is a supervisor with its operator and its server, on an address of its own in 127.0.0.0/8, or on a [`Machine`] with a network, a disk or
+//! a clock of its own. What a test does to it is what happens to machines: processes are killed or stopped, data is written behind the cluster's back, packets
 //! vanish, disks stand still.
 
 mod client;
+mod clock;
 mod disk;
 mod machine;
 mod member;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use crate::http;
 pub use client::Client;
+pub use clock::Clock;
 pub use disk::Disk;
 pub use machine::Machine;
 pub use member::{Member, Part};

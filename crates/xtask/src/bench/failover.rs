@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use pilotfish_testing::mysql::{ClusterOptions, Flavour, MySqlCluster, Tally, Writer};
+use pilotfish_testing::mysql::{ClusterOptions, Flavour, Machine, MySqlCluster, Network, Tally, Writer};
 use pilotfish_testing::wait_until;
 
 use super::Options;
@@ -22,6 +22,11 @@ use crate::stage::free_ports;
 const MOST_RUNS: u32 = 20;
 /// How long a frozen member stands still.
 const FREEZE: Duration = Duration::from_secs(10);
+
+/// How long a member is cut off from everybody.
+const CUT: Duration = Duration::from_secs(15);
+/// As for a container that is gone. MariaDB's replicas wait a second more for the lost source before they stop to receive from it.
+const CUT_GOAL_MS: f64 = 3_500.0;
 
 /// A fault, what it is called, and the goals in milliseconds for MariaDB and MySQL.
 struct Fault {
@@ -93,10 +98,12 @@ const FAULTS: &[Fault] = &[
 
 /// Both flavours on the embedded catalog, and MariaDB on a real Consul.
 pub(super) fn failover(kit: &Kit, options: &Options) -> Result<Vec<Row>> {
-    let mysqld = setup::setup()?.mysqld;
+    let tools = setup::setup()?;
     let runs = options.runs.min(MOST_RUNS);
     let mut rows = Vec::new();
-    for (flavour, name, program) in [(Flavour::MariaDb, "MariaDB", Vec::new()), (Flavour::MySql, "MySQL", mysqld)] {
+    for (flavour, name, program) in
+        [(Flavour::MariaDb, "MariaDB", Vec::new()), (Flavour::MySql, "MySQL", tools.mysqld.clone())]
+    {
         let [port] = free_ports()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut command = vec![kit.pilotfish.clone()];
@@ -107,7 +114,60 @@ pub(super) fn failover(kit: &Kit, options: &Options) -> Result<Vec<Row>> {
     }
     let (_consul, address) = kit.consul()?;
     rows.extend(measure(kit, Flavour::MariaDb, "MariaDB, Consul", address, Vec::new(), runs)?);
+    for (flavour, name, program) in [(Flavour::MariaDb, "MariaDB", Vec::new()), (Flavour::MySql, "MySQL", tools.mysqld)]
+    {
+        kit.interrupt.check()?;
+        let options = options_of(flavour, (Network::OUTSIDE, 8500).into(), kit.pilotfish.clone(), program);
+        let consul = tools.consul.clone();
+        let gaps = Network::run(3, move |network| cut_off(network, consul, options, runs))?;
+        let name = format!("{name}, Consul: the primary is cut off from all for 15 s");
+        rows.push(Row::new(name, "ms", Figure::of(gaps)).goal(CUT_GOAL_MS));
+    }
     Ok(rows)
+}
+
+/// The gaps when packets from and to the primary vanish. Each member has a network of its own, and so it is not one of the faults above.
+fn cut_off(network: &Network, consul: PathBuf, options: ClusterOptions, runs: u32) -> Result<Vec<f64>> {
+    let outside = Network::OUTSIDE;
+    let catalog = SocketAddr::from((outside, 8500));
+    let mut command = vec![consul];
+    command.extend(["agent", "-dev", "-dns-port=-1", "-grpc-port=-1", "-log-level=err"].map(PathBuf::from));
+    command.extend(["bind", "client"].map(|which| PathBuf::from(format!("-{which}={outside}"))));
+    let _consul = Process::start(&command)?;
+    wait_until("Consul to listen", || std::net::TcpStream::connect(catalog).ok());
+    let machines = (0..options.members).map(|index| Machine::in_network(network, index)).collect();
+    let cluster = MySqlCluster::start(&ClusterOptions { machines, ..options });
+    let (mut gaps, mut tallies) = (Vec::new(), Vec::new());
+    for run in 0..runs {
+        eprintln!("    the primary is cut off ({} of {runs})", run + 1);
+        let leader = cluster.settle();
+        let writer = Writer::to_primary(catalog);
+        writer.wait_for(200);
+        let began = Instant::now();
+        network.isolate(leader);
+        cluster.wait_for("another leader", |cluster| cluster.leader().filter(|other| *other != leader));
+        writer.wait_for(200);
+        let tally = writer.stop();
+        std::thread::sleep(CUT.saturating_sub(began.elapsed()));
+        network.heal();
+        gaps.push(tally.longest_gap(began).as_secs_f64() * 1e3);
+        tallies.push(tally);
+    }
+    cluster.verify(&tallies);
+    Ok(gaps)
+}
+
+fn options_of(flavour: Flavour, catalog: SocketAddr, pilotfish: PathBuf, program: Vec<String>) -> ClusterOptions {
+    ClusterOptions {
+        flavour,
+        members: 3,
+        catalog: vec![catalog.to_string()],
+        lease: Duration::from_secs(3),
+        more: String::new(),
+        pilotfish: Some(pilotfish),
+        program,
+        machines: Vec::new(),
+    }
 }
 
 fn measure(
@@ -118,16 +178,7 @@ fn measure(
     program: Vec<String>,
     runs: u32,
 ) -> Result<Vec<Row>> {
-    let mut cluster = MySqlCluster::start(&ClusterOptions {
-        flavour,
-        members: 3,
-        catalog: vec![catalog.to_string()],
-        lease: Duration::from_secs(3),
-        more: String::new(),
-        pilotfish: Some(kit.pilotfish.clone()),
-        program,
-        machines: Vec::new(),
-    });
+    let mut cluster = MySqlCluster::start(&options_of(flavour, catalog, kit.pilotfish.clone(), program));
     let mut rows = Vec::new();
     let mut tallies = Vec::new();
     for fault in FAULTS {
