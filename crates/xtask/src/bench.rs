@@ -3,6 +3,7 @@
 
 mod change;
 mod checks;
+mod cut_off;
 mod failover;
 mod http;
 mod idle;
@@ -80,6 +81,11 @@ const SCENARIOS: &[Scenario] = &[
         run: failover::mariadb_on_consul,
     },
     Scenario { name: "failover-consul-mysql", about: "the same of MySQL", run: failover::mysql_on_consul },
+    Scenario {
+        name: "failover-cut-off",
+        about: "the same of a primary whose packets vanish, each member with a network of its own",
+        run: cut_off::cut_off,
+    },
     Scenario { name: "size", about: "the static binary, everything in", run: size },
 ];
 

@@ -31,6 +31,7 @@ pub(crate) fn demo(pilotfish: PathBuf, afterwards: &Afterwards) -> Result<()> {
         more: String::new(),
         pilotfish: Some(pilotfish),
         program: Vec::new(),
+        machines: Vec::new(),
     });
     narrator.seen("one initialised a cluster, the others copied its data, and all are in sync");
     show(&narrator, &cluster, 0)?;

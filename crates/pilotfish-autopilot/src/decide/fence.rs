@@ -16,7 +16,7 @@ const REPLICA_PATIENCE: u32 = 10;
 impl Mind<'_> {
     pub(super) fn fence(&self) -> Step {
         let Some(facts) = self.view.facts() else { return Step::Pass(None) };
-        if self.view.busy.server == Some(Act::FenceServer) {
+        if self.is_fencing() {
             return Step::Wait(Why::Fencing, None);
         }
         let open = facts.access != Access::ReadOnly;
@@ -42,6 +42,11 @@ impl Mind<'_> {
         }
         let look_again = facts.silent_since.map(|since| since.after(self.policy.hang_limit));
         if open { self.lease_of_open_server(facts, look_again) } else { Step::Pass(look_again) }
+    }
+
+    /// Whether the server is being killed: what is known of it may no longer be so, and its disk may stand still.
+    pub(super) fn is_fencing(&self) -> bool {
+        self.view.busy.server == Some(Act::FenceServer)
     }
 
     /// Whether the lease says that what we hold is over: another has it, or it was given up.

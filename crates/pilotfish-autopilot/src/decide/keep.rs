@@ -13,6 +13,10 @@ impl Mind<'_> {
             let why = Why::ServerExited { term: lease.epoch.term };
             return self.write(lease, index, LeaseChange::Release, why, |value| value.state = LeaseState::Released);
         }
+        // A process that waits for its disk cannot even be killed. The lease must end all the same, so that somebody else may lead.
+        if lease.state == LeaseState::Held && !self.view.orders.paused && self.is_fencing() {
+            return Step::Pass(None);
+        }
         let due = holding.sent.after(self.policy.renew_every);
         if due > self.now {
             return Step::Pass(Some(due));

@@ -8,6 +8,9 @@ use crate::why::Why;
 
 impl Mind<'_> {
     pub(super) fn role(&self) -> Step {
+        if self.is_fencing() {
+            return Step::Wait(Why::Fencing, None);
+        }
         if let Some(since) = self.view.orders.stop
             && self.held().is_none()
         {

@@ -183,34 +183,58 @@ fn e11_a_writable_server_without_a_lease_is_killed() {
     assert_eq!((decided(&view).act, decided(&view).why), (Act::FenceServer, Why::WritableWithoutLease));
 }
 
-#[test]
-fn d6_a_primary_that_does_not_answer_is_killed() {
+/// Member 2, which leads, with a server that takes writes and is silent since then. The lease was renewed last at `sent`.
+fn leader(sent: Time, silent_since: Option<Time>) -> View {
     let mut view = follower();
     let mut lease = lease();
     lease.holder = ME;
     lease.config.primary = Seat { member: ME, data: DataId(2) };
     lease.config.in_sync = BTreeMap::from([(MemberId(3), DataId(3))]);
     view.lease = LeaseFact::Present { lease: lease.clone(), index: 40 };
-    view.holding = Some(Holding { lease, sent: at(9_900), since: at(0) });
-    let open = |silent_since| {
-        let server = facts("0-1-15", "0-1-15");
-        let gate = [MemberId(3)].into();
-        let acking = BTreeMap::from([(MemberId(3), Acking::Connected)]);
-        let receiver = Receiver::Stopped;
-        Server::Running(ServerFacts {
-            access: Access::Writable,
-            acks: 1,
-            gate,
-            acking,
-            receiver,
-            silent_since,
-            ..server
-        })
-    };
-    view.server = open(Some(at(8_500)));
-    assert!(matches!(role(&view), Decision { act: Act::FenceServer, why: Why::Hung { .. }, .. }));
-    view.server = open(Some(at(9_500)));
-    assert_eq!(role(&view).act, Act::Wait);
+    view.holding = Some(Holding { lease, sent, since: at(0) });
+    view.server = Server::Running(ServerFacts {
+        access: Access::Writable,
+        acks: 1,
+        gate: [MemberId(3)].into(),
+        acking: BTreeMap::from([(MemberId(3), Acking::Connected)]),
+        receiver: Receiver::Stopped,
+        silent_since,
+        ..facts("0-1-15", "0-1-15")
+    });
+    view
+}
+
+#[test]
+fn d6_a_primary_that_does_not_answer_is_killed() {
+    let hangs = leader(at(9_900), Some(at(8_500)));
+    assert!(matches!(role(&hangs), Decision { act: Act::FenceServer, why: Why::Hung { .. }, .. }));
+    assert_eq!(role(&leader(at(9_900), Some(at(9_500)))).act, Act::Wait);
+}
+
+/// A process that waits for its disk cannot be killed before that goes on: F-E5.
+#[test]
+fn e5_a_primary_that_cannot_be_killed_lets_its_lease_end() {
+    let is_renewal = |act| matches!(act, Act::WriteLease { change: LeaseChange::Renew, .. });
+    let due = at(8_500);
+    assert!(is_renewal(role(&leader(due, None)).act));
+    let mut view = leader(due, Some(at(8_000)));
+    view.busy.server = Some(Act::FenceServer);
+    let waits = |view: &View| assert_eq!((role(view).act, role(view).why), (Act::Wait, Why::Fencing));
+    waits(&view);
+    // Nor does it begin a term of its own when the others have voted, or when its lease is over, or write down that it has ended.
+    view.votes = vec![vote(3, "0-1-15")];
+    waits(&view);
+    view.holding.as_mut().expect("it leads").sent = at(6_000);
+    waits(&view);
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.epoch = Epoch { term: Term(6), change: 10 };
+    lease.holder = MemberId(3);
+    waits(&view);
+    // But nobody is to take over while changes of role are paused.
+    let mut paused = leader(due, Some(at(8_000)));
+    paused.busy.server = Some(Act::FenceServer);
+    paused.orders.paused = true;
+    assert!(is_renewal(role(&paused).act));
 }
 
 #[test]

@@ -259,8 +259,10 @@ impl Operator {
         self.watching.storage_at = now.after(STORAGE_EVERY);
         self.watching.unwritten.get_or_insert(now);
         let (path, facts) = (self.disk.probe_file(), self.facts.clone());
+        let as_root = self.settings.user.as_deref() == Some("root");
         tokio::task::spawn_blocking(move || {
-            let _ = facts.send(Fact::StorageProbed(write_a_block(&path)));
+            let check = || if as_root { Ok(()) } else { has_room(&path) };
+            let _ = facts.send(Fact::StorageProbed(write_a_block(&path).and_then(|()| check())));
         });
     }
 
@@ -416,6 +418,16 @@ impl Operator {
                 }
             }
         }
+    }
+}
+
+/// What is left on a disk is often for root alone: then we can still write, and the server cannot.
+fn has_room(path: &std::path::Path) -> std::io::Result<()> {
+    let space = rustix::fs::statvfs(path)?;
+    match (space.f_blocks, space.f_bavail) {
+        // Some file systems do not know their size.
+        (0, _) | (_, 1..) => Ok(()),
+        (1.., 0) => Err(std::io::ErrorKind::StorageFull.into()),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::{Client, OPERATOR_FILE, PASSWORD, USER};
-use super::{CLUSTER_PATIENCE, ClusterOptions, Flavour, ask, mysqld};
+use super::{CLUSTER_PATIENCE, ClusterOptions, Flavour, Machine, ask, mysqld};
 use crate::children;
 use crate::consul::embedded_binary;
 use crate::wait::wait_until;
@@ -41,6 +41,7 @@ pub struct Member {
     name: String,
     directory: TempDir,
     pilotfish: PathBuf,
+    machine: Machine,
     child: Option<Child>,
 }
 
@@ -52,7 +53,9 @@ impl Member {
         fs::set_permissions(directory.path(), open).expect("our own directory can be changed");
         let name = format!("m{}", index + 1);
         let pilotfish = options.pilotfish.clone().unwrap_or_else(embedded_binary);
-        let member = Member { address, name, directory, pilotfish, child: None };
+        let machine = options.machines.get(index).cloned().unwrap_or_default();
+        let address = machine.address().unwrap_or(address);
+        let member = Member { address, name, directory, pilotfish, machine, child: None };
         fs::write(member.path("config.json5"), member.config(index, options)).expect("a file can be written");
         member
     }
@@ -64,6 +67,7 @@ impl Member {
     fn config(&self, index: usize, options: &ClusterOptions) -> String {
         let address = self.address;
         let directory = self.directory.path().display();
+        let state = self.state().display().to_string();
         let program = match options.flavour {
             _ if !options.program.is_empty() => format!("program: {:?},", options.program),
             Flavour::MariaDb => String::new(),
@@ -76,7 +80,7 @@ impl Member {
     stopTimeout: "60s",
     mysql: {{
         name: "{}", id: {}, address: "{address}", bind: "{address}", port: {PORT}, apiPort: {API_PORT},
-        directory: "{directory}/state", runDirectory: "{directory}/run", lease: "{}ms", {program} {}
+        directory: "{state}", runDirectory: "{directory}/run", lease: "{}ms", {program} {}
         options: ["--innodb-buffer-pool-size=64M"],
     }},
 }}"#,
@@ -94,7 +98,7 @@ impl Member {
     /// When it cannot be started.
     pub fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("log")).expect("a file can be opened");
-        let mut command = children::mortal(&self.pilotfish);
+        let mut command = self.machine.command(&self.pilotfish);
         // MariaDB removes all temporary tables at its start that it finds where it puts its own: here those of other members.
         command.env("TMPDIR", self.temporary_files());
         command.arg("--config").arg(self.path("config.json5"));
@@ -123,9 +127,14 @@ impl Member {
         &self.name
     }
 
-    /// What its operator says.
+    /// What its operator says, to somebody on its own machine.
     pub fn report(&self) -> Option<Value> {
-        ask(SocketAddr::new(self.address, API_PORT), "/v1/status")
+        self.machine.within(|| ask(SocketAddr::new(self.address, API_PORT), "/v1/status"))
+    }
+
+    /// Its machine.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// A client of its server.
@@ -135,7 +144,7 @@ impl Member {
 
     /// Where it keeps everything.
     pub fn state(&self) -> PathBuf {
-        self.path("state")
+        self.machine.state().unwrap_or_else(|| self.path("state"))
     }
 
     /// The process of one of its parts, if that runs.
@@ -171,6 +180,7 @@ impl Member {
 
     /// The machine is lost: all of it dies at once. Nobody in it sees another die first.
     pub fn kill(&mut self) {
+        self.machine.thaw();
         self.signal(Part::Supervisor, Signal::STOP);
         self.signal(Part::Operator, Signal::STOP);
         for part in [Part::Server, Part::Operator, Part::Supervisor] {

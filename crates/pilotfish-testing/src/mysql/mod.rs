@@ -1,12 +1,17 @@
 //! Clusters of MySQL or MariaDB under the real binary, and clients that write down what they were promised.
 //!
-//! Each member is a supervisor with its operator and its server, on an address of its own in 127.0.0.0/8. What a test does to it is what happens
-//! to machines: processes are killed or stopped, data is written behind the cluster's back.
+//! Each member is a supervisor with its operator and its server, on an address of its own in 127.0.0.0/8, or on a [`Machine`] with a network, a disk or
+//! a clock of its own. What a test does to it is what happens to machines: processes are killed or stopped, data is written behind the cluster's back, packets
+//! vanish, disks stand still.
 
 pub mod board;
 pub mod chaos;
 mod client;
+mod clock;
+mod disk;
+mod machine;
 mod member;
+mod network;
 mod turns;
 mod writer;
 
@@ -19,7 +24,11 @@ use serde_json::Value;
 
 use crate::http;
 pub use client::{Client, Session};
+pub use clock::Clock;
+pub use disk::Disk;
+pub use machine::Machine;
 pub use member::{Member, Part};
+pub use network::{End, Network};
 pub use writer::{Tally, Writer};
 
 /// How long a cluster may take to become what it should be: servers are started, copied and recovered meanwhile.
@@ -66,6 +75,8 @@ pub struct ClusterOptions {
     pub pilotfish: Option<PathBuf>,
     /// The words that start the server, if they are not known otherwise.
     pub program: Vec<String>,
+    /// What is special about the machines of the members, from the first on.
+    pub machines: Vec<Machine>,
 }
 
 /// A cluster. Everything of it is killed, and its data removed, on drop.

@@ -12,6 +12,7 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::time::{sleep, timeout};
 
+use super::Member;
 use super::client::{TABLE, connect};
 use crate::http;
 
@@ -50,6 +51,12 @@ impl Tally {
         let after = self.times.windows(2).filter(|pair| pair[1] > since);
         after.map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
     }
+
+    /// The first acknowledgement by this server after `since`.
+    pub fn first_of(&self, server: IpAddr, since: Instant) -> Option<Instant> {
+        let promises = self.times.iter().zip(&self.servers);
+        promises.filter(|(time, by)| **time > since && **by == server).map(|(time, _)| *time).next()
+    }
 }
 
 /// A writer, running in a thread of its own until it is stopped.
@@ -66,7 +73,7 @@ impl Writer {
     /// Writes to whoever the catalog names as primary of `mysql`, and follows it at once.
     pub fn to_primary(catalog: SocketAddr) -> Writer {
         let target = Target::default();
-        let mut writer = Writer::to(target.clone(), PAUSE);
+        let mut writer = Writer::to(target.clone(), PAUSE, || {});
         let stop = writer.stop.clone();
         writer.threads.push(std::thread::spawn(move || follow(catalog, &target, &stop)));
         writer
@@ -74,13 +81,20 @@ impl Writer {
 
     /// Writes to one server, whether or not that should take it: the worst of clients.
     pub fn to_server(address: IpAddr) -> Writer {
-        Writer::to(Arc::new(Mutex::new(Some(address))), SLOW_PAUSE)
+        Writer::to(Arc::new(Mutex::new(Some(address))), SLOW_PAUSE, || {})
     }
 
-    fn to(target: Target, pause: Duration) -> Writer {
+    /// The same from the server's own machine.
+    pub fn beside(member: &Member) -> Writer {
+        let machine = member.machine().clone();
+        Writer::to(Arc::new(Mutex::new(Some(member.address))), SLOW_PAUSE, move || machine.enter())
+    }
+
+    fn to(target: Target, pause: Duration, begin: impl FnOnce() + Send + 'static) -> Writer {
         let (stop, tally) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Tally::default())));
         let (ends, counts) = (stop.clone(), tally.clone());
         let thread = std::thread::spawn(move || {
+            begin();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime can be made").block_on(write(&target, pause, &ends, &counts));
         });

@@ -59,7 +59,7 @@ pub(super) fn begin(limit: Duration, handle: Handle) {
             std::thread::sleep(pause);
             if watch.looks_at(told.turns.load(Ordering::Relaxed)) && told.serving.load(Ordering::Relaxed) {
                 let text = format!(
-                    "error: the operator has hung for {limit:?}, a mistake of ours: it ends, and the server with it"
+                    "error: the operator has hung for {limit:?}; if no disk stands still, it is a mistake of ours: it ends, and the server with it"
                 );
                 let _ = writeln!(std::io::stderr(), "{text}");
                 std::process::abort();

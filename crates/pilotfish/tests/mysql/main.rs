@@ -6,9 +6,12 @@
 
 mod catalog;
 mod chaos;
+mod clock;
 mod crash;
 mod data;
+mod disk;
 mod life;
+mod network;
 mod traps;
 
 use std::net::SocketAddr;
@@ -37,6 +40,7 @@ fn options(flavour: Flavour, catalog: &[SocketAddr]) -> ClusterOptions {
         more: String::new(),
         pilotfish: None,
         program: Vec::new(),
+        machines: Vec::new(),
     }
 }
 

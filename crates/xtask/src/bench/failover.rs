@@ -15,17 +15,17 @@ use pilotfish_testing::{Consul, ConsulCluster, wait_until};
 use super::Options;
 use super::kit::{Kit, Process};
 use super::table::{Figure, Row};
-use crate::setup;
+use crate::setup::{self, Tools};
 use crate::stage::free_ports;
 
 /// Each run makes, breaks and mends a cluster for up to a quarter of a minute.
-const MOST_RUNS: u32 = 20;
+pub(super) const MOST_RUNS: u32 = 20;
 /// How long a frozen member stands still.
 const FREEZE: Duration = Duration::from_secs(10);
 /// How long all of Consul is away.
 const OUTAGE: Duration = Duration::from_secs(60);
 /// Acknowledged writes before and after a fault.
-const WRITES: usize = 200;
+pub(super) const WRITES: usize = 200;
 
 /// Three members and what they stand on.
 struct Site {
@@ -189,16 +189,22 @@ fn build(kit: &Kit, flavour: Flavour, on_consul: bool) -> Result<Site> {
         wait_until("the catalog to listen", || std::net::TcpStream::connect(address).ok());
         (Some(embedded), None, vec![address])
     };
-    let cluster = MySqlCluster::start(&ClusterOptions {
+    let cluster = MySqlCluster::start(&options_of(kit, &tools, flavour, &catalog));
+    Ok(Site { cluster, _embedded: embedded, consul, catalog: catalog[0] })
+}
+
+/// Three members with a lease of 3 s.
+pub(super) fn options_of(kit: &Kit, tools: &Tools, flavour: Flavour, catalog: &[SocketAddr]) -> ClusterOptions {
+    ClusterOptions {
         flavour,
         members: 3,
         catalog: catalog.iter().map(SocketAddr::to_string).collect(),
         lease: Duration::from_secs(3),
         more: String::new(),
         pilotfish: Some(kit.pilotfish.clone()),
-        program: if flavour == Flavour::MySql { tools.mysqld } else { Vec::new() },
-    });
-    Ok(Site { cluster, _embedded: embedded, consul, catalog: catalog[0] })
+        program: if flavour == Flavour::MySql { tools.mysqld.clone() } else { Vec::new() },
+        machines: Vec::new(),
+    }
 }
 
 fn measure(kit: &Kit, options: &Options, flavour: Flavour, on_consul: bool) -> Result<Vec<Row>> {

@@ -56,6 +56,7 @@ fn game(kit: &Kit, tools: &Tools, seed: u64, length: Duration) -> Result<()> {
         catalog: vec![catalog.http().to_string()],
         lease: LEASE,
         more: String::new(),
+        machines: Vec::new(),
         pilotfish: Some(kit.pilotfish.clone()),
         program,
     });
