@@ -1,6 +1,7 @@
 //! Patience with failures: a token bucket for each class, so that a flapping server cannot wear out a cluster, and a second, different failure
 //! is handled at once. A bucket refills by itself: it never disarms, and nobody needs to acknowledge anything.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::time::Time;
@@ -18,6 +19,18 @@ pub enum FailureClass {
     TakeOver,
     /// The role is handed over on purpose.
     Switchover,
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FailureClass::ServerExit => "the server was started",
+            FailureClass::ServerHang => "the server was killed because it did not answer",
+            FailureClass::Rebuild => "the data was copied anew",
+            FailureClass::TakeOver => "the lease was taken",
+            FailureClass::Switchover => "the server was closed to hand over",
+        })
+    }
 }
 
 /// How many of a class may happen at once.
@@ -69,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn another_class_is_not_affected() {
+    fn e7_another_class_is_not_affected() {
         let mut budget = Budget::default();
         for _ in 0..2 * BURST {
             budget.spend(FailureClass::Rebuild, Time::START);

@@ -6,7 +6,6 @@ use core::time::Duration;
 use crate::budget::FailureClass;
 use crate::gtid::GtidSet;
 use crate::lease::{ClusterId, Epoch, MemberId, Term};
-use crate::time::Time;
 use crate::view::{Mode, Role};
 
 /// One table for what belongs together: the reason, its values, its name for metrics, its sentence.
@@ -49,10 +48,10 @@ reasons! {
         ["paused by an operator: no change of role, no start, no rebuild until `resume`"];
     /// The supervisor is to stop.
     StopAsked {
-        /// Since when.
-        since: Time,
+        /// How long ago.
+        ago: Duration,
     } = "stop-asked",
-        ["the supervisor is to stop, asked at {since:?}"];
+        ["the supervisor is to stop, asked {ago} ago", ago = seconds(ago)];
     /// The server is stopped, as was asked.
     StoppedAsAsked = "stopped-as-asked",
         ["the server is stopped, as was asked"];
@@ -64,10 +63,10 @@ reasons! {
         ["the server has not said yet what it does"];
     /// The server starts.
     ServerStarting {
-        /// Since when.
-        since: Time,
+        /// How long ago it was started.
+        ago: Duration,
     } = "server-starting",
-        ["the server is starting, since {since:?}"];
+        ["the server is starting, for {ago} now", ago = seconds(ago)];
     /// The server is not running.
     ServerStopped = "server-stopped",
         ["the server is not running: start it as a replica that takes no writes"];
@@ -79,10 +78,10 @@ reasons! {
         ["the catalog has not answered yet: without the lease nobody knows whom to follow"];
     /// The catalog does not answer now.
     CatalogSilent {
-        /// Since when.
-        since: Time,
+        /// For how long.
+        silent: Duration,
     } = "catalog-silent",
-        ["the catalog does not answer, since {since:?}: unknown is not free"];
+        ["the catalog has not answered for {silent}: unknown is not free", silent = seconds(silent)];
     /// There is data and no lease.
     CatalogWiped {
         /// The cluster.
@@ -106,7 +105,7 @@ reasons! {
         /// For how long it must be so.
         patience: Duration,
     } = "catalog-may-be-wiped",
-        ["no lease in the catalog for {absent:?}: members with data have {patience:?} to say so before a cluster is begun"];
+        ["no lease in the catalog for {absent}: members with data have {patience} to say so before a cluster is begun", absent = seconds(absent), patience = seconds(patience)];
     /// The data is of another cluster.
     ForeignCluster {
         /// Ours.
@@ -173,10 +172,10 @@ reasons! {
     Patience {
         /// The class.
         class: FailureClass,
-        /// Until when.
-        until: Time,
+        /// How long still.
+        left: Duration,
     } = "patience",
-        ["too many failures of class {class:?} in a row: the next is handled at {until:?}"];
+        ["too often in a row: {class}; the next time is handled in {left}", left = seconds(left)];
     /// An operator said that this member's data is the truth.
     Adopting {
         /// The highest epoch seen.
@@ -203,19 +202,19 @@ reasons! {
         /// The limit.
         limit: Duration,
     } = "hung",
-        ["the server has not answered for {silent:?} (limit {limit:?}): kill it"];
+        ["the server has not answered for {silent} (limit {limit}): kill it", silent = seconds(silent), limit = seconds(limit)];
     /// The lease was not renewed in time.
     LeaseLapsed {
         /// How long ago.
         past: Duration,
     } = "lease-lapsed",
-        ["the lease could not be renewed, and its end passed {past:?} ago: kill the server"];
+        ["the lease could not be renewed, and its end passed {past} ago: kill the server", past = seconds(past)];
     /// The lease could not be renewed, but replicas acknowledge.
     RidingOut {
         /// How long ago.
         past: Duration,
     } = "riding-out",
-        ["the lease could not be renewed ({past:?} past its end), but enough in-sync replicas acknowledge, so nobody else can have been elected: go on"];
+        ["the lease could not be renewed ({past} past its end), but enough in-sync replicas acknowledge, so nobody else can have been elected: go on", past = seconds(past)];
     /// The lease is to be renewed.
     RenewalDue {
         /// The term.
@@ -227,7 +226,7 @@ reasons! {
         /// How long ago.
         past: Duration,
     } = "retaking",
-        ["the lease ended {past:?} ago and nobody took it: begin a new term with it"];
+        ["the lease ended {past} ago and nobody took it: begin a new term with it", past = seconds(past)];
     /// The server has exited: the lease is given up.
     ServerExited {
         /// The term.
@@ -469,7 +468,7 @@ reasons! {
         /// The limit.
         limit: Duration,
     } = "switchover-too-slow",
-        ["the switchover was not done within {limit:?}: everything is as before"];
+        ["the switchover was not done within {limit}: everything is as before", limit = seconds(limit)];
     /// An order is done or out of date.
     OrderOver {
         /// The order.
@@ -485,6 +484,19 @@ reasons! {
         role: Role,
     } = "role-changed",
         ["the registration should say {role}"];
+}
+
+/// A time as people read it: in seconds, with one digit of their parts.
+fn seconds(time: &Duration) -> Seconds {
+    Seconds(*time)
+}
+
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1}s", self.0.as_secs_f64())
+    }
 }
 
 impl fmt::Display for Mode {

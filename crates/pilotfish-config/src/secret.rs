@@ -52,7 +52,7 @@ pub fn mask(text: &str, env: &BTreeMap<String, String>) -> String {
         .map(|(_, value)| value.as_str())
         .collect();
     // A value that contains another one goes first, or its rest would stay.
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
     values
         .iter()
         .fold(text.to_string(), |text, value| if text.contains(value) { text.replace(value, MASK) } else { text })

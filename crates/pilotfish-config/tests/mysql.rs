@@ -47,6 +47,8 @@ fn the_member_is_a_job_and_the_main_one_if_no_other_is() {
     assert!(member.main && member.restarts == Restarts::Unlimited && member.service.is_none());
     let check = member.health.as_ref().map(|health| health.check.clone());
     assert_eq!(check, Some(Check::Http("http://127.0.0.1:4000/health".into())));
+    let grace = member.health.as_ref().map(|health| health.grace);
+    assert!(grace >= Some(Duration::from_secs(60)), "no warning each second while a server starts");
     let other = loaded("{mysql: {}, jobs: [{name: 'app', exec: 'x', main: true}]}").config;
     assert!(!job(&other, MYSQL_JOB).main && job(&other, "app").main);
     round_trip(&other, &surroundings());

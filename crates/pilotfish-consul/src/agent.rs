@@ -318,6 +318,8 @@ impl<'a> From<&'a ServiceRegistration> for WireRegistration<'a> {
         let tagged = |(name, (address, port)): (&'a String, &'a (String, u16))| {
             (name.as_str(), WireServiceAddress { address, port: *port })
         };
+        let mut tagged_addresses = BTreeMap::new();
+        tagged_addresses.extend(service.tagged_addresses.iter().map(tagged));
         WireRegistration {
             id: &service.id,
             name: &service.name,
@@ -325,7 +327,7 @@ impl<'a> From<&'a ServiceRegistration> for WireRegistration<'a> {
             port: service.port,
             tags: &service.tags,
             meta: &service.meta,
-            tagged_addresses: service.tagged_addresses.iter().map(tagged).collect(),
+            tagged_addresses,
             enable_tag_override: service.enable_tag_override,
             check: service.check.as_ref().map(|check| WireTtlCheck {
                 check_id: check.id.as_deref(),

@@ -161,7 +161,11 @@ impl Client {
     pub async fn catalog_services(&self, read: &Read) -> Result<Answer<BTreeMap<String, Vec<String>>>, Error> {
         let reply = self.call(read.apply(Call::get("/v1/catalog/services"), self.datacenter())).await?;
         let some_tags = |(name, tags): (String, Option<Vec<String>>)| (name, tags.unwrap_or_default());
-        reply.read(|services: BTreeMap<String, Option<Vec<String>>>| services.into_iter().map(some_tags).collect())
+        reply.read(|services: BTreeMap<String, Option<Vec<String>>>| {
+            let mut tags = BTreeMap::new();
+            tags.extend(services.into_iter().map(some_tags));
+            tags
+        })
     }
 
     /// All instances of a service, whatever their health.

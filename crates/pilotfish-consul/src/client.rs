@@ -178,7 +178,7 @@ impl Client {
             }
         }
         // In the order of the list, wherever the first question went: the same fault has the same text.
-        failures.sort_by_key(|(position, _)| *position);
+        failures.sort_unstable_by_key(|(position, _)| *position);
         let failure = failures.into_iter().map(|(_, error)| error).reduce(Error::and);
         Err(failure.unwrap_or_else(|| unresolved(&self.shared.addresses, "no server is known")))
     }

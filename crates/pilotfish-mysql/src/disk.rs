@@ -258,7 +258,7 @@ impl Disk {
         let mut copies: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         // By name: of a copy that was half removed before a crash, the identity may be gone first.
         copies.retain(|path| !path.to_string_lossy().ends_with(ERRANT));
-        copies.sort();
+        copies.sort_unstable();
         for path in copies.iter().rev().skip(keep) {
             fs::remove_dir_all(path).map_err(|source| failed("remove", path, source))?;
         }

@@ -69,6 +69,30 @@ impl Settings {
     pub fn socket(&self) -> PathBuf {
         self.run_directory.join("mysqld.sock")
     }
+
+    /// Those of a test that starts no server.
+    #[cfg(test)]
+    pub(crate) fn of_a_test() -> Settings {
+        let policy = Policy::with_ttl(std::time::Duration::from_secs(3));
+        Settings {
+            service: "db".into(),
+            name: "one".into(),
+            id: None,
+            address: "127.0.0.1".into(),
+            bind: "127.0.0.1".into(),
+            port: 3306,
+            api_port: 3307,
+            directory: "/nonexistent".into(),
+            run_directory: "/nonexistent".into(),
+            program: Vec::new(),
+            options: Vec::new(),
+            user: None,
+            template: None,
+            scripts: "/nonexistent".into(),
+            keep_aside: 1,
+            policy,
+        }
+    }
 }
 
 /// Names and passwords, all from the environment or from the files that it names (`MYSQL_USER`, `MYSQL_PASSWORD_FILE`, ...).

@@ -65,7 +65,7 @@ fn default_routes(ipv4: &str, ipv6: &str) -> Vec<String> {
             names.push(name.to_owned());
         }
     }
-    names.sort();
+    names.sort_unstable();
     names.dedup();
     names
 }

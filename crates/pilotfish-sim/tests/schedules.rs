@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(170);
 const FAILED_ONCE: [u64; 7] = [33_119, 71_822, 93_197, 97_688, 1_003_992, 43_224, 79_521];
 
 #[test]
-fn clusters_stay_safe_and_heal() {
+fn e14_clusters_stay_safe_and_heal() {
     let asked = std::env::var("PILOTFISH_SIM_SCHEDULES").ok().and_then(|text| text.parse().ok()).unwrap_or(SCHEDULES);
     let found = search(0..asked, Flaw::None, Instant::now() + LIMIT);
     if let Some(failure) = found.failure {

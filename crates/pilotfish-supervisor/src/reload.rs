@@ -228,8 +228,8 @@ impl Supervisor {
         let mut touched = Vec::new();
         self.change_watches(&spec, &mut touched);
         self.change_templates(&spec, &mut touched);
-        let places: BTreeMap<String, usize> =
-            spec.jobs.iter().enumerate().map(|(place, job)| (job.name.clone(), place)).collect();
+        let mut places = BTreeMap::new();
+        places.extend(spec.jobs.iter().enumerate().map(|(place, job)| (job.name.clone(), place)));
         for index in 0..self.jobs.len() {
             match places.get(self.jobs[index].name()) {
                 Some(place) => self.change_job(index, &spec.jobs[*place], &mut touched),
@@ -237,7 +237,8 @@ impl Supervisor {
             }
         }
         // Jobs are added last: what they are told has occurred is not what a job said that goes away with this reload.
-        let present: BTreeSet<String> = self.jobs.iter().map(|job| job.spec.name.clone()).collect();
+        let mut present = BTreeSet::new();
+        present.extend(self.jobs.iter().map(|job| job.spec.name.clone()));
         for new in spec.jobs.iter().filter(|new| !present.contains(&new.name)) {
             touched.push(new.name.clone());
             let added = self.new_job(new.clone(), None);

@@ -288,7 +288,8 @@ fn end_deadlocked_hooks(jobs: &mut [Job]) -> bool {
 
 /// Which wave each job belongs to: after everything that needs it, and a helper that needs nothing after everything else.
 fn waves(jobs: &[Job]) -> Vec<usize> {
-    let index_of: BTreeMap<&str, usize> = jobs.iter().enumerate().map(|(index, job)| (job.name(), index)).collect();
+    let mut index_of = BTreeMap::new();
+    index_of.extend(jobs.iter().enumerate().map(|(index, job)| (job.name(), index)));
     let mut needs = Vec::new();
     for (dependent, job) in jobs.iter().enumerate().filter(|(_, job)| job.spec.process.is_some()) {
         let sources = job.prerequisites().into_iter().filter_map(|name| index_of.get(name).copied());

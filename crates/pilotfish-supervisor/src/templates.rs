@@ -37,12 +37,13 @@ impl Supervisor {
             // It was asked for by a template that is gone or defined anew.
             return self.discard(render, &outcome);
         };
-        let mut asked: BTreeSet<String> = asked.into_iter().collect();
+        let mut all = BTreeSet::new();
+        all.extend(asked);
         if let RenderOutcome::Refused { .. } = outcome {
             // What lies behind the mistake was not asked this time.
-            asked.extend(core::mem::take(&mut self.templates[index].asked));
+            all.extend(core::mem::take(&mut self.templates[index].asked));
         }
-        let before = core::mem::replace(&mut self.templates[index].asked, asked);
+        let before = core::mem::replace(&mut self.templates[index].asked, all);
         let outcome = match self.follow_what_is_asked() {
             Ok(()) => outcome,
             Err(reason) => {
@@ -62,8 +63,8 @@ impl Supervisor {
 
     /// Follows exactly what the templates ask, unless that is too much.
     fn follow_what_is_asked(&mut self) -> Result<(), String> {
-        let asked: BTreeSet<&str> =
-            self.templates.iter().flat_map(|template| &template.asked).map(String::as_str).collect();
+        let mut asked = BTreeSet::new();
+        asked.extend(self.templates.iter().flat_map(|template| &template.asked).map(String::as_str));
         if asked.len() > TEMPLATE_FACTS {
             return Err(too_many(asked.len()));
         }

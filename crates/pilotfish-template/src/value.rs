@@ -191,8 +191,8 @@ impl Value {
 
     /// A map from strings to strings, such as an environment.
     pub fn string_map<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
-        let entries = entries.into_iter().map(|(key, value)| (Arc::from(key), Value::from(value))).collect();
-        Value::map(Type::String, entries)
+        let entries = entries.into_iter().map(|(key, value)| (Arc::from(key), Value::from(value)));
+        Value::map(Type::String, ordered(entries))
     }
 
     /// A struct of the given kind; the fields that `fields` leaves out are nil.
@@ -288,4 +288,11 @@ impl From<f64> for Value {
     fn from(number: f64) -> Value {
         Value::Float(number)
     }
+}
+
+/// A map of entries in any order. `collect` would do, but it sorts them in a list first, which is 5 KB of code for each of its callers.
+pub(crate) fn ordered<K: Ord, V>(entries: impl Iterator<Item = (K, V)>) -> BTreeMap<K, V> {
+    let mut map = BTreeMap::new();
+    map.extend(entries);
+    map
 }

@@ -11,9 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::children::{mortal, spawn};
-use crate::http::request;
+use crate::http::{request, request_within};
 use crate::ports::free_port;
-use crate::wait::wait_until;
+use crate::wait::{PATIENCE, wait_until};
 
 /// Clients that write at the same time.
 const WRITERS: u64 = 4;
@@ -128,7 +128,8 @@ fn end(child: &mut Child) {
 /// Writes until nobody answers any more.
 fn write(server: SocketAddr, name: &str, known: &Mutex<Acknowledged>, acknowledge: &Sender<()>) {
     let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
-    let ask = |method: &str, path: &str, body: &str| request(server, method, path, None, body);
+    // A catalog that is killed closes its connections; one that is slow, because the disk is, is waited for.
+    let ask = |method: &str, path: &str, body: &str| request_within(PATIENCE, server, method, path, None, body);
     for number in 0u64.. {
         let key = format!("kept/{name}-{number}");
         let Some((200, text)) = ask("PUT", &format!("/v1/kv/{key}?flags={number}"), &key) else { return };
@@ -176,7 +177,8 @@ fn increment(ask: &impl Fn(&str, &str, &str) -> Option<(u16, String)>, known: &M
 /// Whether everything that was acknowledged is there.
 fn compare(server: SocketAddr, known: &mut Acknowledged) -> Result<(), String> {
     let list = |path: &str| {
-        let (status, text) = request(server, "GET", path, None, "").ok_or("the catalog does not answer")?;
+        let answer = request_within(PATIENCE, server, "GET", path, None, "");
+        let (status, text) = answer.ok_or("the catalog does not answer")?;
         if status == 404 { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(|error| error.to_string()) }
     };
     let entries = list("/v1/kv/kept/?recurse")?;

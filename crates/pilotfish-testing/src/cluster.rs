@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::consul::{Consul, ConsulOptions, Peers};
 use crate::ports::free_port;
@@ -10,32 +11,67 @@ use crate::wait::wait_until;
 /// Servers of a cluster: the least that survives the loss of one.
 const SERVERS: u8 = 3;
 
-/// Three servers on 127.0.0.1, 127.0.0.2 and 127.0.0.3 with the shortest time-outs that Consul allows.
+/// Consul's time-outs, in units of the shortest that it allows: with that, whoever has not heard of the leader for a second elects another one.
+/// Clusters of tests have more, because on a busy machine they would do nothing else.
+const QUICK: u8 = 1;
+const STEADY: u8 = 3;
+
+/// Whether a test of this process has a cluster. One at a time: each is three servers that must answer each other in time.
+static TAKEN: Mutex<bool> = Mutex::new(false);
+static RETURNED: Condvar = Condvar::new();
+
+/// The right to have a cluster.
+struct Turn;
+
+impl Turn {
+    fn take() -> Turn {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        *RETURNED.wait_while(taken, |taken| *taken).unwrap_or_else(PoisonError::into_inner) = true;
+        Turn
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        RETURNED.notify_one();
+    }
+}
+
+/// Three servers on 127.0.0.1, 127.0.0.2 and 127.0.0.3.
 pub struct ConsulCluster {
     /// The servers.
     pub servers: Vec<Consul>,
+    /// Given back when the servers have ended.
+    _turn: Option<Turn>,
 }
 
 impl ConsulCluster {
-    /// Starts the servers and waits until all of them know the leader.
+    /// Starts the servers, when no other test has a cluster, and waits until all of them know the leader.
     ///
     /// # Panics
     /// When they find no leader.
     pub fn start() -> ConsulCluster {
-        ConsulCluster::start_with(None)
+        let turn = Turn::take();
+        ConsulCluster { _turn: Some(turn), ..ConsulCluster::launch(None, STEADY) }
     }
 
-    /// The same with this binary.
+    /// The same with this binary and the shortest time-outs that Consul allows, whoever else has a cluster.
     ///
     /// # Panics
     /// When they find no leader.
     pub fn start_with(consul: Option<&Path>) -> ConsulCluster {
+        ConsulCluster::launch(consul, QUICK)
+    }
+
+    fn launch(consul: Option<&Path>, raft_multiplier: u8) -> ConsulCluster {
         let ips: Vec<Ipv4Addr> = (1..=SERVERS).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect();
         let ports: Vec<(u16, u16)> = ips.iter().map(|ip| (free_port((*ip).into()), free_port((*ip).into()))).collect();
         let join: Vec<SocketAddr> =
             ips.iter().zip(&ports).map(|(ip, (serf, _))| SocketAddr::from((*ip, *serf))).collect();
         let start = |(ip, (serf, rpc)): (&Ipv4Addr, &(u16, u16))| {
-            let peers = Peers { expect: usize::from(SERVERS), join: join.clone(), serf: *serf, rpc: *rpc };
+            let expect = usize::from(SERVERS);
+            let peers = Peers { expect, join: join.clone(), serf: *serf, rpc: *rpc, raft_multiplier };
             let node = format!("server{}", ip.octets()[3]);
             let options = ConsulOptions {
                 node: Some(node),
@@ -45,7 +81,7 @@ impl ConsulCluster {
             };
             Consul::spawn(options, Some(peers))
         };
-        let cluster = ConsulCluster { servers: ips.iter().zip(&ports).map(start).collect() };
+        let cluster = ConsulCluster { servers: ips.iter().zip(&ports).map(start).collect(), _turn: None };
         cluster.servers.iter().for_each(Consul::wait_for_leader);
         cluster
     }
@@ -64,7 +100,7 @@ impl ConsulCluster {
         self.servers.iter().for_each(Consul::wait_for_leader);
     }
 
-    /// Position of the leader among the servers, as a server that runs sees it.
+    /// Position of the leader among the servers, as a server that runs sees it; a leader that was killed is none any more.
     ///
     /// # Panics
     /// When there is none for long.
@@ -75,7 +111,8 @@ impl ConsulCluster {
                 .filter_map(|server| server.request("GET", "/v1/status/leader", ""))
                 .find(|(status, _)| *status == 200)?;
             let address: SocketAddr = body.trim().trim_matches('"').parse().ok()?;
-            self.servers.iter().position(|server| server.http().ip() == address.ip())
+            let is_leader = |server: &Consul| server.pid().is_some() && server.http().ip() == address.ip();
+            self.servers.iter().position(is_leader)
         })
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -14,6 +15,8 @@ use crate::{Certificates, children, http};
 
 /// How often a start is tried again with other ports, because another process may have taken one of them.
 const START_ATTEMPTS: usize = 5;
+/// Longest time for the answer to one request of a test: two of them fit into the patience of whoever repeats it.
+const ANSWER_LIMIT: Duration = Duration::from_secs(25);
 
 /// What serves the catalog.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub(crate) struct Peers {
     pub(crate) join: Vec<SocketAddr>,
     pub(crate) serf: u16,
     pub(crate) rpc: u16,
+    /// Consul's time-outs, in units of the shortest that it allows.
+    pub(crate) raft_multiplier: u8,
 }
 
 /// A running (or stopped) Consul. It is killed, and its data removed, on drop.
@@ -265,10 +270,12 @@ impl Consul {
             if self.options.unix_socket { format!(" unix://{}", self.socket().display()) } else { String::new() };
         let dns = if self.options.dns { i32::from(self.dns_port) } else { -1 };
         let https = if self.options.tls.is_some() { i32::from(self.https_port) } else { -1 };
+        // One server alone misses nobody's heartbeats.
+        let raft = self.peers.as_ref().map_or(1, |peers| peers.raft_multiplier);
         let mut config = format!(
             r#"{{"node_name": {:?}, "bind_addr": "{ip}", "client_addr": "{ip}", "addresses": {{"http": "{ip}{socket}"}},
                 "ports": {{"http": {}, "https": {https}, "serf_lan": {}, "server": {}, "serf_wan": -1, "dns": {dns}, "grpc": -1}},
-                "performance": {{"raft_multiplier": 1}}, "disable_update_check": true, "leave_on_terminate": false,
+                "performance": {{"raft_multiplier": {raft}}}, "disable_update_check": true, "leave_on_terminate": false,
                 "skip_leave_on_interrupt": true"#,
             self.node(),
             self.http_port,
@@ -336,7 +343,7 @@ impl Consul {
 
     /// Sends a request past any client under test; status and body, or nothing when it does not answer.
     pub fn request(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-        http::request(self.http(), method, path, self.options.master_token.as_deref(), body)
+        http::request_within(ANSWER_LIMIT, self.http(), method, path, self.options.master_token.as_deref(), body)
     }
 
     /// Name of the node.

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Longest time for one look.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Sends one request and returns status and body; nothing when the server does not answer.
+/// Sends one request and returns status and body; nothing when the server does not answer at once. For looks that are repeated.
 pub(crate) fn request(
     server: SocketAddr,
     method: &str,
@@ -15,8 +15,21 @@ pub(crate) fn request(
     token: Option<&str>,
     body: &str,
 ) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&server, LIMIT).ok()?;
-    stream.set_read_timeout(Some(LIMIT)).ok()?;
+    request_within(LIMIT, server, method, path, token, body)
+}
+
+/// The same, with so much time for the answer. A request that is not repeated must have plenty: the server is one of many processes of a
+/// machine that has little to give.
+pub(crate) fn request_within(
+    limit: Duration,
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&server, limit).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
     let token = token.map(|token| format!("X-Consul-Token: {token}\r\n")).unwrap_or_default();
     let length = body.len();
     let request = format!("{method} {path} HTTP/1.0\r\nHost: x\r\n{token}Content-Length: {length}\r\n\r\n{body}");

@@ -7,7 +7,7 @@ mod body;
 mod listener;
 mod stalling;
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -63,41 +63,55 @@ pub(crate) async fn serve<H, F>(
     listener: Listener,
     limits: Limits,
     handler: H,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Send,
 ) -> JoinSet<()>
 where
-    H: Fn(Request<Bytes>) -> F + Clone + Send + 'static,
+    H: Fn(Request<Bytes>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
+    accept_all(listener, limits, handler, Box::pin(stop)).await
+}
+
+/// Answers, as one type for all handlers: each other one would bring a copy of the whole protocol.
+type Handler = Arc<dyn Fn(Request<Bytes>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> + Send + Sync>;
+
+/// A stream, likewise.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+async fn accept_all(
+    listener: Listener,
+    limits: Limits,
+    handler: Handler,
+    mut stop: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
+) -> JoinSet<()> {
     let mut connections = JoinSet::new();
     // Dropped with this future, it tells the conversations.
     let (_stopping, told) = watch::channel(());
-    tokio::pin!(stop);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => return connections,
             Some(_ended) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
-                Ok(Connection::Unix(stream)) => {
-                    connections.spawn(converse(stream, limits, handler.clone(), told.clone()));
-                }
-                Ok(Connection::Tcp(stream)) => {
-                    connections.spawn(converse(stream, limits, handler.clone(), told.clone()));
-                }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            },
+            accepted = listener.accept(), if connections.len() < limits.connections => {
+                let stream: Box<dyn Stream> = match accepted {
+                    Ok(Connection::Unix(stream)) => Box::new(stream),
+                    Ok(Connection::Tcp(stream)) => Box::new(stream),
+                    Err(_) => {
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                };
+                connections.spawn(converse(stream, limits, handler.clone(), told.clone()));
+            }
         }
     }
 }
 
 /// Serves the one request of a connection. It is not waited for any more once the other end of `stopping` is gone.
-async fn converse<S, H, F>(stream: S, limits: Limits, handler: H, mut stopping: watch::Receiver<()>)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    H: Fn(Request<Bytes>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
+async fn converse(stream: Box<dyn Stream>, limits: Limits, handler: Handler, mut stopping: watch::Receiver<()>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = handler.clone();
         async move {

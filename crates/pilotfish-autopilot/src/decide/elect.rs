@@ -13,7 +13,7 @@ use crate::why::Why;
 impl Mind<'_> {
     pub(super) fn elect(&self, lease: &Lease, index: u64, facts: &ServerFacts, identity: Identity) -> Step {
         if let Catalog::Unknown(since) = self.view.catalog {
-            return Step::Wait(Why::CatalogSilent { since }, None);
+            return Step::Wait(Why::CatalogSilent { silent: self.now.since(since) }, None);
         }
         let seat = Seat { member: self.view.me, data: identity.data };
         // Not for the last primary to wait for the votes: it has everything. Nor for the end of its own former lease.
@@ -97,7 +97,7 @@ impl Mind<'_> {
             return Step::Wait(Why::OthersFirst { ahead }, None);
         }
         if let Err(at) = self.view.budget.check(FailureClass::TakeOver, self.now) {
-            return Step::Wait(Why::Patience { class: FailureClass::TakeOver, until: at }, Some(at));
+            return self.out_of_patience(FailureClass::TakeOver, at);
         }
         self.write(lease, index, LeaseChange::Take, Why::Elected { term, covered, needed }, |value| {
             value.epoch.term = term;

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::{LAST_RESORT, Mind, Step, can_apply, is_drained};
 use crate::act::{Act, LeaseChange};
-use crate::lease::{Config, DataId, Lease, LeaseState, MemberId, Seat};
+use crate::lease::{Config, Lease, LeaseState, Seat};
 use crate::time::Time;
 use crate::view::{Mode, Receiver, ServerFacts, Vote};
 use crate::why::Why;
@@ -48,15 +48,14 @@ impl Mind<'_> {
 
     fn establish_with(&self, lease: &Lease, index: u64, facts: &ServerFacts, seat: Seat) -> Step {
         let position = &facts.executed;
-        let in_sync: BTreeMap<MemberId, DataId> = self
-            .followers(lease)
-            .filter_map(|(member, record)| {
-                let (_, data) = record.data?;
-                let acks = record.following.is_some_and(|following| following.mode == Mode::Acking)
-                    && lease.config.has(Seat { member, data });
-                (acks || self.holds(lease, member, record, position)).then_some((member, data))
-            })
-            .collect();
+        let able = self.followers(lease).filter_map(|(member, record)| {
+            let (_, data) = record.data?;
+            let acks = record.following.is_some_and(|following| following.mode == Mode::Acking)
+                && lease.config.has(Seat { member, data });
+            (acks || self.holds(lease, member, record, position)).then_some((member, data))
+        });
+        let mut in_sync = BTreeMap::new();
+        in_sync.extend(able);
         let acks = self.policy.acks_with(in_sync.len());
         let config = Config { primary: seat, in_sync, acks };
         let floor = self.floor(lease);

@@ -30,6 +30,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::act::{Act, Lane, LeaseChange};
+use crate::budget::FailureClass;
 use crate::gtid::GtidSet;
 use crate::lease::{Config, Lease, LeaseState, MemberId, Seat};
 use crate::policy::{Durability, Policy};
@@ -152,6 +153,11 @@ impl<'a> Mind<'a> {
             Some(again) if again > self.now => Step::Wait(why, Some(again)),
             Some(_) | None => Step::Do(Act::WriteLease { cas, change, value: Box::new(value) }, why),
         }
+    }
+
+    /// Nothing before that time: it came too often.
+    fn out_of_patience(&self, class: FailureClass, at: Time) -> Step {
+        Step::Wait(Why::Patience { class, left: at.since(self.now) }, Some(at))
     }
 
     /// How few in-sync replicas are too few, by the members that are known.

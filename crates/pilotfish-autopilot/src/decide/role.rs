@@ -28,12 +28,14 @@ impl Mind<'_> {
     pub(super) fn stop(&self, since: crate::time::Time) -> Step {
         match self.view.server {
             Server::Stopped => Step::Wait(Why::StoppedAsAsked, None),
-            Server::Unknown | Server::Starting { .. } => Step::Do(Act::FenceServer, Why::StopAsked { since }),
+            Server::Unknown | Server::Starting { .. } => {
+                Step::Do(Act::FenceServer, Why::StopAsked { ago: self.now.since(since) })
+            }
             Server::Running(ref facts) if facts.access == Access::ReadOnly => {
-                Step::Do(Act::StopServer, Why::StopAsked { since })
+                Step::Do(Act::StopServer, Why::StopAsked { ago: self.now.since(since) })
             }
             // Without a lease that says so nobody knows what a polite stop would acknowledge.
-            Server::Running(_) => Step::Do(Act::FenceServer, Why::StopAsked { since }),
+            Server::Running(_) => Step::Do(Act::FenceServer, Why::StopAsked { ago: self.now.since(since) }),
         }
     }
 
@@ -72,7 +74,7 @@ impl Mind<'_> {
         match self.view.server {
             Server::Unknown => Step::Wait(Why::ServerUnknown, None),
             Server::Stopped => self.start_server(lease),
-            Server::Starting { since } => Step::Wait(Why::ServerStarting { since }, None),
+            Server::Starting { since } => Step::Wait(Why::ServerStarting { ago: self.now.since(since) }, None),
             Server::Running(ref facts) => {
                 if self.has_lapsed(lease) || lease.holder == self.view.me {
                     self.elect(lease, index, facts, identity)

@@ -90,7 +90,9 @@ impl Mind<'_> {
             match self.view.server {
                 Server::Running(_) => {}
                 Server::Stopped => return self.start_server(lease),
-                Server::Starting { since } => return Step::Wait(Why::ServerStarting { since }, None),
+                Server::Starting { since } => {
+                    return Step::Wait(Why::ServerStarting { ago: self.now.since(since) }, None);
+                }
                 Server::Unknown => return Step::Wait(Why::ServerUnknown, None),
             }
             return self.write(lease, index, LeaseChange::Establish, Why::Initialised, |value| {
@@ -123,7 +125,7 @@ impl Mind<'_> {
         }
         let Some(from) = self.donor(lease) else { return Step::Wait(Why::NoDonor, None) };
         if let Err(at) = self.view.budget.check(FailureClass::Rebuild, self.now) {
-            return Step::Wait(Why::Patience { class: FailureClass::Rebuild, until: at }, Some(at));
+            return self.out_of_patience(FailureClass::Rebuild, at);
         }
         let data = DataId(self.view.nonce ^ DATA_SALT);
         let act = Act::Rebuild { from, cluster: lease.cluster, data, seen: lease.epoch };
@@ -142,12 +144,13 @@ impl Mind<'_> {
 
     pub(super) fn start_server(&self, lease: &Lease) -> Step {
         if let Err(at) = self.view.budget.check(FailureClass::ServerExit, self.now) {
-            return Step::Wait(Why::Patience { class: FailureClass::ServerExit, until: at }, Some(at));
+            return self.out_of_patience(FailureClass::ServerExit, at);
         }
-        let voted = lease.is_established() && !lease.forced;
+        let voted = lease.is_established() && !lease.forced && !self.is_async();
         let replaced = voted && lease.holder != self.view.me && !self.is_in_sync(&lease.config);
         let start = match self.view.flavour {
-            // What only this server's binary log holds was acknowledged by nobody, if a successor is established; and only then.
+            // What only this server's binary log holds was acknowledged by nobody, if a successor is established by votes; and only then. Otherwise
+            // clients count on it: it is kept, and exported.
             Flavour::MariaDb if replaced => Start::DropTail,
             Flavour::MariaDb | Flavour::MySql => Start::Plain,
         };

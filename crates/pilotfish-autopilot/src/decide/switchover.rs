@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use super::{Mind, Step};
 use crate::act::{Act, LeaseChange, OrderOutcome};
 use crate::budget::FailureClass;
-use crate::lease::{Config, DataId, Lease, MemberId, Seat};
+use crate::lease::{Config, Lease, MemberId, Seat};
 use crate::time::Time;
 use crate::view::{Access, Acking, Following, Mode, ServerFacts};
 use crate::why::Why;
@@ -38,17 +38,19 @@ impl Mind<'_> {
         let limit = since.after(self.policy.switchover_limit);
         let nobody = lease.config.in_sync.is_empty();
         if limit <= self.now && !matches!(facts.access, Access::ReadOnly) {
-            return Step::Do(Act::FenceServer, Why::StopAsked { since });
+            return Step::Do(Act::FenceServer, Why::StopAsked { ago: self.now.since(since) });
         }
         match facts.access {
             Access::ReadOnly if (limit <= self.now || nobody) && self.view.pending.is_none() => {
-                Step::Do(Act::StopServer, Why::StopAsked { since })
+                Step::Do(Act::StopServer, Why::StopAsked { ago: self.now.since(since) })
             }
-            Access::Writable if nobody => Step::Do(Act::Close { term: lease.epoch.term }, Why::StopAsked { since }),
+            Access::Writable if nobody => {
+                Step::Do(Act::Close { term: lease.epoch.term }, Why::StopAsked { ago: self.now.since(since) })
+            }
             Access::ReadOnly | Access::Writable => {
                 self.hand_over(lease, index, facts, None, limit).unwrap_or(Step::Wait(Why::NoTarget, Some(limit)))
             }
-            Access::Unknown => Step::Do(Act::FenceServer, Why::StopAsked { since }),
+            Access::Unknown => Step::Do(Act::FenceServer, Why::StopAsked { ago: self.now.since(since) }),
         }
     }
 
@@ -120,7 +122,8 @@ impl Mind<'_> {
             *seat != target
                 && self.record_of(*seat).is_some_and(|record| self.holds(lease, seat.member, record, &facts.executed))
         });
-        let mut in_sync: BTreeMap<MemberId, DataId> = others.map(|seat| (seat.member, seat.data)).collect();
+        let mut in_sync = BTreeMap::new();
+        in_sync.extend(others.map(|seat| (seat.member, seat.data)));
         // Who leaves cannot acknowledge, unless nobody else can.
         if self.view.orders.stop.is_none() || in_sync.is_empty() {
             in_sync.insert(ours.member, ours.data);

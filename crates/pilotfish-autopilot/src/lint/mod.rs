@@ -193,7 +193,8 @@ impl<'a> Judge<'a> {
             Act::StartServer { start } => {
                 self.demand(matches!(self.view.server, Server::Stopped), Objection::ServerRuns);
                 if *start == Start::DropTail {
-                    let voted = self.lease_value().is_some_and(|lease| !lease.forced);
+                    let voted = self.lease_value().is_some_and(|lease| !lease.forced)
+                        && self.policy.durability == crate::policy::Durability::Quorum;
                     let allowed =
                         voted && self.succeeded() && !self.counts_on_us() && self.view.flavour == Flavour::MariaDb;
                     self.demand(allowed, Objection::NoSuccessor);

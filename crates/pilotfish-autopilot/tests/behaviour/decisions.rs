@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use pilotfish_autopilot::*;
 
-const TTL: Duration = Duration::from_secs(3);
-const ME: MemberId = MemberId(2);
+pub(crate) const TTL: Duration = Duration::from_secs(3);
+pub(crate) const ME: MemberId = MemberId(2);
 
-fn at(ms: u64) -> Time {
+pub(crate) fn at(ms: u64) -> Time {
     Time::from_start(Duration::from_millis(ms))
 }
 
-fn mariadb(text: &str) -> GtidSet {
+pub(crate) fn mariadb(text: &str) -> GtidSet {
     GtidSet::parse(Flavour::MariaDb, text).expect("the example is a GTID set")
 }
 
-fn lease() -> Lease {
+pub(crate) fn lease() -> Lease {
     Lease {
         cluster: ClusterId(7),
         epoch: Epoch { term: Term(5), change: 9 },
@@ -33,7 +33,7 @@ fn lease() -> Lease {
     }
 }
 
-fn facts(executed: &str, received: &str) -> ServerFacts {
+pub(crate) fn facts(executed: &str, received: &str) -> ServerFacts {
     ServerFacts {
         silent_since: None,
         access: Access::ReadOnly,
@@ -50,7 +50,7 @@ fn facts(executed: &str, received: &str) -> ServerFacts {
 }
 
 /// Member 2, in sync, following member 1 in term 5.
-fn follower() -> View {
+pub(crate) fn follower() -> View {
     let mut view = View::new(ME, Flavour::MariaDb, 99, at(0));
     view.catalog = Catalog::Answers;
     view.lease = LeaseFact::Present { lease: lease(), index: 40 };
@@ -64,7 +64,7 @@ fn follower() -> View {
     view
 }
 
-fn released(view: &mut View) {
+pub(crate) fn released(view: &mut View) {
     let LeaseFact::Present { lease, index } = &mut view.lease else { return };
     lease.state = LeaseState::Released;
     lease.epoch.change += 1;
@@ -74,18 +74,18 @@ fn released(view: &mut View) {
     }
 }
 
-fn stopped(view: &mut View) {
+pub(crate) fn stopped(view: &mut View) {
     if let Server::Running(facts) = &mut view.server {
         facts.receiver = Receiver::Stopped;
     }
 }
 
-fn vote(member: u32, received: &str) -> Vote {
+pub(crate) fn vote(member: u32, received: &str) -> Vote {
     let seat = Seat { member: MemberId(member), data: DataId(u64::from(member)) };
     Vote { seat, term: Term(6), received: mariadb(received) }
 }
 
-fn decided(view: &View) -> Decision {
+pub(crate) fn decided(view: &View) -> Decision {
     let policy = Policy::with_ttl(TTL);
     let decision = decide(view, &policy, at(10_000));
     assert_eq!(lint(view, &policy, at(10_000), &decision), [], "{decision:?}");
@@ -93,7 +93,7 @@ fn decided(view: &View) -> Decision {
 }
 
 /// What is decided about the cluster, reports left aside.
-fn role(view: &View) -> Decision {
+pub(crate) fn role(view: &View) -> Decision {
     let mut view = view.clone();
     view.busy.catalog = true;
     decided(&view)
@@ -125,7 +125,7 @@ fn a_released_lease_stops_the_receiver_then_votes() {
 }
 
 #[test]
-fn an_error_of_the_catalog_is_not_a_free_lease() {
+fn c5_d14_an_error_of_the_catalog_is_not_a_free_lease() {
     let mut view = follower();
     released(&mut view);
     view.catalog = Catalog::Unknown(at(9_000));
@@ -147,7 +147,7 @@ fn both_survivors_must_have_voted() {
 }
 
 #[test]
-fn who_has_more_wins() {
+fn e1_who_has_more_wins() {
     let mut view = follower();
     released(&mut view);
     stopped(&mut view);
@@ -176,7 +176,7 @@ fn with_no_acks_only_the_last_primary_returns() {
 }
 
 #[test]
-fn a_writable_server_without_a_lease_is_killed() {
+fn e11_a_writable_server_without_a_lease_is_killed() {
     let mut view = follower();
     let Server::Running(facts) = &mut view.server else { panic!("it runs") };
     facts.access = Access::Writable;
@@ -184,7 +184,7 @@ fn a_writable_server_without_a_lease_is_killed() {
 }
 
 #[test]
-fn a_primary_that_does_not_answer_is_killed() {
+fn d6_a_primary_that_does_not_answer_is_killed() {
     let mut view = follower();
     let mut lease = lease();
     lease.holder = ME;
@@ -214,7 +214,7 @@ fn a_primary_that_does_not_answer_is_killed() {
 }
 
 #[test]
-fn errant_data_in_sync_waits_until_it_is_dropped() {
+fn y4_e10_errant_data_in_sync_waits_until_it_is_dropped() {
     let mut view = follower();
     let ours = mariadb("0-1-15,0-2-16");
     view.source =
@@ -226,14 +226,14 @@ fn errant_data_in_sync_waits_until_it_is_dropped() {
 }
 
 #[test]
-fn an_in_sync_relay_log_is_applied_before_it_is_let_go() {
+fn m1_e4_an_in_sync_relay_log_is_applied_before_it_is_let_go() {
     let mut view = follower();
     view.server = Server::Running(ServerFacts { receiver: Receiver::Stopped, ..facts("0-1-13", "0-1-15") });
     assert_eq!((role(&view).act, role(&view).why), (Act::Drain { term: Term(5) }, Why::RelayLogNotApplied));
 }
 
 #[test]
-fn the_tail_is_dropped_only_behind_an_established_successor() {
+fn m3_the_tail_is_dropped_only_behind_an_established_successor() {
     let mut view = follower();
     view.server = Server::Stopped;
     assert_eq!(role(&view).act, Act::StartServer { start: Start::Plain });
@@ -256,7 +256,7 @@ fn crash_loops_run_out_of_patience_and_get_it_back() {
     assert!(matches!(decision, Decision { act: Act::Wait, why: Why::Patience { .. }, until: Some(_) }), "{decision:?}");
 }
 
-fn record(data: u64, received: &str) -> MemberRecord {
+pub(crate) fn record(data: u64, received: &str) -> MemberRecord {
     MemberRecord {
         data: Some((ClusterId(7), DataId(data))),
         seen: Epoch { term: Term(5), change: 9 },
@@ -384,4 +384,25 @@ fn nothing_is_held_by_a_set_that_is_not_ours_or_in_doubt() {
     let LeaseFact::Present { lease, .. } = &mut view.lease else { return };
     lease.state = LeaseState::Released;
     assert!(!is_held(&view));
+}
+
+#[test]
+fn times_are_told_as_how_long_ago_or_how_long_still() {
+    let mut view = follower();
+    view.server = Server::Starting { since: at(7_500) };
+    assert_eq!(role(&view).why.to_string(), "the server is starting, for 2.5s now");
+    view.server = Server::Stopped;
+    view.orders.stop = Some(at(8_000));
+    assert_eq!(role(&view).why, Why::StoppedAsAsked);
+    view.server = Server::Starting { since: at(9_000) };
+    assert_eq!(role(&view).why.to_string(), "the supervisor is to stop, asked 2.0s ago");
+    view.orders.stop = None;
+    view.server = Server::Stopped;
+    (0..=BURST).for_each(|_| view.budget.spend(FailureClass::ServerExit, at(10_000)));
+    let told = "too often in a row: the server was started; the next time is handled in 20.0s";
+    assert_eq!(role(&view).why.to_string(), told);
+    let mut free = follower();
+    released(&mut free);
+    free.catalog = Catalog::Unknown(at(5_000));
+    assert_eq!(role(&free).why.to_string(), "the catalog has not answered for 5.0s: unknown is not free");
 }

@@ -143,7 +143,7 @@ fn mariadb_text() {
 }
 
 #[test]
-fn an_unacknowledged_tail_is_errant_on_mariadb_as_well() {
+fn e6_an_unacknowledged_tail_is_errant_on_mariadb_as_well() {
     // Server 1 wrote up to 16 and died; 2 was promoted at 15, and has written 16 and 17.
     let (old, new) = (mariadb("0-1-16"), mariadb("0-1-15,0-2-17"));
     assert_eq!(old.partial_cmp(&new), None);

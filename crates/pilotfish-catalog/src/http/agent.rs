@@ -116,7 +116,8 @@ fn services(call: &Call) -> Result<Reply> {
     let filter = Filter::parse(call.query.get("filter"), &filter::AGENT_SERVICE).map_err(Refusal::internal)?;
     let state = call.serving.catalog.state();
     let all = state.agent_services().map(|service| (&service.id, output::agent_service(service, None)));
-    let found: BTreeMap<_, _> = all.filter(|(_, service)| filter.admits(service)).collect();
+    let mut found = BTreeMap::new();
+    found.extend(all.filter(|(_, service)| filter.admits(service)));
     Ok(Reply::json(&found, call.pretty))
 }
 
@@ -128,7 +129,8 @@ fn checks(call: &Call) -> Result<Reply> {
     let state = call.serving.catalog.state();
     let node = &state.identity().node;
     let all = state.agent_checks().map(|check| (&check.id, output::check(node, check, false)));
-    let found: BTreeMap<_, _> = all.filter(|(_, check)| filter.admits(check)).collect();
+    let mut found = BTreeMap::new();
+    found.extend(all.filter(|(_, check)| filter.admits(check)));
     Ok(Reply::json(&found, call.pretty))
 }
 

@@ -195,8 +195,9 @@ async fn node(call: &Call, endpoint: Endpoint) -> Result<Reply> {
     let services: Vec<_> = wanted.filter(|(_, service)| filter.admits(service)).collect();
     let index = index(&state);
     if as_map {
-        let services: BTreeMap<_, _> = services.into_iter().collect();
-        return Ok(told(call, &options, &NodeAndServices { node, services: Some(services) }, index));
+        let mut by_id = BTreeMap::new();
+        by_id.extend(services);
+        return Ok(told(call, &options, &NodeAndServices { node, services: Some(by_id) }, index));
     }
     let services: Vec<_> = services.into_iter().map(|(_, service)| service).collect();
     let services = (!services.is_empty()).then_some(services);

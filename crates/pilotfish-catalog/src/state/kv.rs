@@ -199,10 +199,13 @@ impl KvStore {
 
     /// Remembers what another store did.
     pub(crate) fn remember(&mut self, memory: Memory) {
-        self.tombstones = memory.tombstones.into_iter().collect();
-        self.trees = memory.trees.into_iter().collect();
+        self.tombstones.clear();
+        self.tombstones.extend(memory.tombstones);
+        self.trees.clear();
+        self.trees.extend(memory.trees);
         self.buried = memory.buried.into();
-        self.delays = memory.delays.into_iter().collect();
+        self.delays.clear();
+        self.delays.extend(memory.delays);
     }
 
     fn bury(&mut self, key: Vec<u8>, tree: bool, writing: &Writing<'_>) {

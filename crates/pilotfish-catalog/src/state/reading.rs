@@ -37,12 +37,9 @@ impl State {
 
     /// The names of the services, in order.
     pub fn service_names(&self) -> impl Iterator<Item = &str> {
-        let names: BTreeSet<&str> = self
-            .tables
-            .instances
-            .keys()
-            .flat_map(|name| self.tables.instances(name).map(|(_, service)| service.name.as_str()))
-            .collect();
+        let instances = self.tables.instances.keys().flat_map(|name| self.tables.instances(name));
+        let mut names = BTreeSet::new();
+        names.extend(instances.map(|(_, service)| service.name.as_str()));
         names.into_iter()
     }
 
@@ -207,7 +204,8 @@ impl State {
             host.checks_of.entry(check.service_id.clone()).or_default().insert(check.id.clone());
             host.checks.insert(check.id.clone(), check);
         }
-        self.tables.service_indexes = snapshot.service_indexes.into_iter().collect();
+        self.tables.service_indexes.clear();
+        self.tables.service_indexes.extend(snapshot.service_indexes);
         self.kv = kv::KvStore::default();
         for (key, entry) in snapshot.kv {
             self.kv.restore(key, entry);

@@ -280,7 +280,8 @@ impl Tables {
     /// A node, or a check of it, is part of the answer for every service on it.
     fn touch_services(&mut self, node: &str, writing: &mut Writing<'_>) {
         let Some(host) = self.hosts.get(node) else { return };
-        let names: BTreeSet<String> = host.services.values().map(|service| service.name.clone()).collect();
+        let mut names = BTreeSet::new();
+        names.extend(host.services.values().map(|service| service.name.clone()));
         for name in names {
             self.touch_service(&name, writing);
         }

@@ -149,7 +149,12 @@ impl Fields {
                         Err(self.mismatch(&other, name, "string"))
                     }
                 };
-                items.into_iter().map(read).collect::<Read<_>>().map(Some)
+                let mut texts = BTreeMap::new();
+                for item in items {
+                    let (key, text) = read(item)?;
+                    texts.insert(key, text);
+                }
+                Ok(Some(texts))
             }
             Some(other) => Err(self.mismatch(&other, name, "map[string]string")),
         }

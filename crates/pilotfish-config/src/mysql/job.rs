@@ -17,6 +17,10 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How long it may take to say it.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// For how long a start may take before a check that fails is worth a warning: until then the operator's own log says what it does, and a server
+/// is initialised or recovered, or its data copied.
+const GRACE: Duration = Duration::from_secs(600);
+
 /// When the job starts, and how long it waits for hooks on its end.
 #[derive(Clone, Debug)]
 pub(crate) struct Timing {
@@ -85,7 +89,7 @@ fn operator(mysql: &Mysql, catalog: Option<&CatalogSettings>, program: &str, tim
             check: Check::Http(mysql.local_url("/health")),
             interval: INTERVAL,
             timeout: TIMEOUT,
-            grace: Duration::ZERO,
+            grace: GRACE,
         }),
         ..job(MYSQL_JOB.into())
     }

@@ -55,7 +55,7 @@ impl Reader {
                 }
             }
         }
-        map.sort();
+        map.sort_unstable();
         map
     }
 

@@ -195,7 +195,7 @@ fn sessions_and_transactions() {
         let read = Read::default();
         let new = NewSession {
             name: "mine".into(),
-            ttl: Some(Duration::from_secs(10)),
+            ttl: Some(Duration::from_secs(600)),
             lock_delay: Some(Duration::ZERO),
             node_checks: Some(Vec::new()),
             ..NewSession::default()
@@ -203,7 +203,7 @@ fn sessions_and_transactions() {
         let id = client.session_create(&new).await.unwrap().value;
         assert_eq!(client.session_renew(&id).await.unwrap().value.id, id);
         let found = client.session_info(&id, &read).await.unwrap().value.unwrap();
-        assert_eq!((found.name.as_str(), found.ttl.as_str()), ("mine", "10000ms"));
+        assert_eq!((found.name.as_str(), found.ttl.as_str()), ("mine", "600000ms"));
         assert_eq!(client.session_list(&read).await.unwrap().value.len(), 1);
 
         assert!(client.kv_put("lock", Bytes::new(), 0, &KvWrite::Acquire(id.clone())).await.unwrap().value);

@@ -1,20 +1,26 @@
 //! Servers that misbehave: each fault gives the error that tells the caller what to do, in time.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pilotfish_consul::{Consistency, Error, Fault, HealthQuery, KvWrite, Leader, NewSession, Read, ServiceEntry};
-use pilotfish_testing::{Consul, FaultyServer, Mode, PATIENCE, Proxy, Reply};
+use pilotfish_consul::{
+    Client, Consistency, Error, Fault, HealthQuery, KvWrite, Leader, NewSession, Read, ServiceEntry,
+};
+use pilotfish_testing::{Consul, FaultyServer, Mode, PATIENCE, Proxy, Reply, free_port};
 
 use crate::{client, hasty_client, run, service};
 
-/// Asks a server that gives this reply for instances.
+/// Asks a server that gives this reply for instances, with plenty of time.
 fn ask(reply: Reply) -> Result<usize, Error> {
+    ask_as(|server| client(server).with_deadline(PATIENCE), reply)
+}
+
+fn ask_as(client: impl FnOnce(SocketAddr) -> Client, reply: Reply) -> Result<usize, Error> {
     let server = FaultyServer::start(vec![reply]);
     let mut outcome = Ok(0);
     run(async {
-        let client = hasty_client(&server.address().to_string());
+        let client = client(server.address());
         let query = HealthQuery::passing("web");
         outcome = client.health_service(&query).await.map(|answer| answer.value.len());
         // One by one they are as many, and what goes wrong is the same.
@@ -70,11 +76,13 @@ fn bodies_that_are_cut_huge_or_no_http() {
 #[test]
 fn nothing_outlasts_the_deadline() {
     let drip = format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{:1000}", "[").into_bytes();
-    let start = Instant::now();
-    check(Reply::Hole, |error| matches!(error, Error::Timeout { .. }));
-    check(Reply::Drip(drip, Duration::from_millis(20)), |error| matches!(error, Error::Timeout { .. }));
-    check(Reply::Late(PATIENCE, Box::new(Reply::consul(1, "[]"))), |error| matches!(error, Error::Timeout { .. }));
-    assert!(start.elapsed() < PATIENCE / 2);
+    let late = Reply::Late(PATIENCE, Box::new(Reply::consul(1, "[]")));
+    for reply in [Reply::Hole, Reply::Drip(drip, Duration::from_millis(20)), late] {
+        let start = Instant::now();
+        let outcome = ask_as(|server| hasty_client(&server.to_string()), reply);
+        assert!(matches!(outcome, Err(Error::Timeout { .. })), "{outcome:?}");
+        assert!(start.elapsed() < PATIENCE / 2);
+    }
 }
 
 /// What the answer of one server brought before it was cut off counts for nothing when another one is asked.
@@ -89,7 +97,7 @@ fn a_list_that_is_cut_off_is_begun_anew() {
     let broken = FaultyServer::start(vec![Reply::Raw(half.into_bytes())]);
     let sound = FaultyServer::start(vec![Reply::consul(7, &format!("[{}, {}]", entry("one"), entry("two")))]);
     run(async {
-        let client = hasty_client(&format!("{},{}", broken.address(), sound.address()));
+        let client = hasty_client(&format!("{},{}", broken.address(), sound.address())).with_deadline(PATIENCE);
         let (query, read) = (HealthQuery::passing("web"), Read::default());
         let collect = |ids: &mut Vec<String>, entry: ServiceEntry<'_>| ids.push(entry.service.id.to_string());
         let answer = client.health_service_fold(&query, &read, Vec::new, collect).await.unwrap();
@@ -131,7 +139,7 @@ fn a_stale_read_may_come_without_a_leader() {
 
 #[test]
 fn refused_is_told_from_silent() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST.into())));
     run(async {
         let error = client(closed).status_leader().await.unwrap_err();
         assert!(matches!(error, Error::Unreachable { refused: true, .. }), "{error}");
@@ -149,7 +157,7 @@ fn connections_are_kept_and_a_stale_one_is_replaced() {
     let ok = Reply::consul(1, "[]");
     let server = FaultyServer::start(vec![ok.clone(), ok.clone(), Reply::ThenClose(Box::new(ok.clone())), ok]);
     run(async {
-        let client = client(server.address());
+        let client = client(server.address()).with_deadline(PATIENCE);
         for _ in 0..5 {
             client.health_service(&HealthQuery::passing("web")).await.unwrap();
         }
@@ -163,7 +171,7 @@ fn a_lost_request_is_repeated_only_when_that_is_harmless() {
     let ok = Reply::consul(1, "[]");
     let server = FaultyServer::start(vec![ok.clone(), Reply::Reset, ok.clone(), ok]);
     run(async {
-        let client = client(server.address());
+        let client = client(server.address()).with_deadline(PATIENCE);
         for _ in 0..2 {
             client.health_service(&HealthQuery::passing("web")).await.unwrap();
         }
@@ -182,7 +190,8 @@ fn a_frozen_consul_is_a_timeout_and_recovers() {
     let consul = Consul::start();
     run(async {
         let client = hasty_client(&consul.http().to_string());
-        client.agent_register(&service("web-1")).await.unwrap();
+        let patient = client.with_deadline(PATIENCE);
+        patient.agent_register(&service("web-1")).await.unwrap();
         consul.pause();
         let start = Instant::now();
         for _ in 0..2 {
@@ -191,7 +200,7 @@ fn a_frozen_consul_is_a_timeout_and_recovers() {
         }
         assert!(start.elapsed() < PATIENCE / 2);
         consul.resume();
-        client.check_pass("service:web-1", "").await.unwrap();
+        patient.check_pass("service:web-1", "").await.unwrap();
     });
 }
 
@@ -200,12 +209,13 @@ fn a_network_that_delays_drops_refuses_and_cuts() {
     let consul = Consul::start();
     let proxy = Proxy::start(consul.http());
     run(async {
-        let client = hasty_client(&proxy.address().to_string());
+        let hasty = hasty_client(&proxy.address().to_string());
+        let client = hasty.with_deadline(PATIENCE);
         client.agent_register(&service("web-1")).await.unwrap();
         proxy.set(Mode::Delay(Duration::from_millis(50)));
         client.check_pass("service:web-1", "").await.unwrap();
         proxy.set(Mode::Drop);
-        assert!(matches!(client.check_pass("service:web-1", "").await, Err(Error::Timeout { .. })));
+        assert!(matches!(hasty.check_pass("service:web-1", "").await, Err(Error::Timeout { .. })));
         proxy.set(Mode::Refuse);
         assert!(matches!(client.check_pass("service:web-1", "").await, Err(Error::Lost { .. })));
         proxy.set(Mode::Pass);

@@ -23,7 +23,7 @@ fn client(server: SocketAddr) -> Client {
     Client::new(Config::with_addresses(&server.to_string()).unwrap()).unwrap()
 }
 
-/// A client with a deadline short enough for tests in which it must pass.
+/// A client with a deadline short enough for tests in which it must pass. What must succeed in them is asked with `PATIENCE`.
 fn hasty_client(addresses: &str) -> Client {
     let deadline = Duration::from_secs(1);
     Client::new(Config { deadline, ..Config::with_addresses(addresses).unwrap() }).unwrap()

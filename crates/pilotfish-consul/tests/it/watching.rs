@@ -83,7 +83,7 @@ fn a_query_that_hangs_ends_with_its_own_deadline() {
         let client = hasty_client(&proxy.address().to_string());
         let query = HealthQuery::passing("web");
         let mut cursor = Cursor::new();
-        cursor.advance(client.health_service(&query).await.unwrap().index);
+        cursor.advance(client.with_deadline(PATIENCE).health_service(&query).await.unwrap().index);
         proxy.set(Mode::Drop);
         let start = Instant::now();
         let outcome = client.health_service_blocking(&query, &cursor, Duration::from_millis(160)).await;
@@ -126,7 +126,7 @@ fn a_faulty_server_is_asked_once_a_second_at_most() {
         for script in scripts {
             scope.spawn(move || {
                 let server = FaultyServer::start(script.clone());
-                let gaps = run(async { watch(&client(server.address()), 4).await });
+                let gaps = run(async { watch(&client(server.address()).with_deadline(PATIENCE), 4).await });
                 assert_eq!(server.requests().len(), 4, "{script:?}");
                 // The first answer is news, so the first blocking query may follow it at once; and so may one after each rise.
                 let steps = gaps[1..3].iter().filter(|gap| **gap < Duration::from_millis(900));

@@ -157,7 +157,10 @@ impl Registration {
             Role::Primary => "primary",
             Role::Replica => "replica",
         };
-        let meta = [("role", role.to_owned()), ("term", term.to_string()), ("version", self.version.clone())];
+        let mut meta = BTreeMap::new();
+        meta.insert("role".to_owned(), role.to_owned());
+        meta.insert("term".to_owned(), term.to_string());
+        meta.insert("version".to_owned(), self.version.clone());
         let check = TtlCheck {
             id: Some(check_id(&id)),
             name: Some(format!("{id} as {role}")),
@@ -172,7 +175,7 @@ impl Registration {
             address: Some(self.address.clone()),
             port: self.port,
             tags: vec![role.into()],
-            meta: meta.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>(),
+            meta,
             tagged_addresses: BTreeMap::new(),
             enable_tag_override: false,
             check: Some(check),

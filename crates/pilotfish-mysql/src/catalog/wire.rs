@@ -125,6 +125,8 @@ fn gtids(flavour: Flavour, text: &str) -> Result<GtidSet, String> {
 /// The text of a lease.
 pub(super) fn write_lease(lease: &Lease) -> Vec<u8> {
     let Config { primary, in_sync, acks } = &lease.config;
+    let mut seats = BTreeMap::new();
+    seats.extend(in_sync.iter().map(|(member, data)| (member.0, text(data.0))));
     write(&WireLease {
         cluster: text(lease.cluster.0),
         term: lease.epoch.term.0,
@@ -136,7 +138,7 @@ pub(super) fn write_lease(lease: &Lease) -> Vec<u8> {
             LeaseState::Released => WireState::Released,
         },
         primary: WireSeat { member: primary.member.0, data: text(primary.data.0) },
-        in_sync: in_sync.iter().map(|(member, data)| (member.0, text(data.0))).collect(),
+        in_sync: seats,
         acks: *acks,
         alone: lease.alone,
         forced: lease.forced,
@@ -147,8 +149,10 @@ pub(super) fn write_lease(lease: &Lease) -> Vec<u8> {
 /// Reads a lease.
 pub(super) fn read_lease(value: &[u8]) -> Result<Lease, String> {
     let wire: WireLease = read(value)?;
-    let in_sync = wire.in_sync.iter().map(|(member, data)| Ok((MemberId(*member), DataId(identity(data)?))));
-    let in_sync: Result<BTreeMap<_, _>, String> = in_sync.collect();
+    let mut in_sync = BTreeMap::new();
+    for (member, data) in &wire.in_sync {
+        in_sync.insert(MemberId(*member), DataId(identity(data)?));
+    }
     let primary = Seat { member: MemberId(wire.primary.member), data: DataId(identity(&wire.primary.data)?) };
     Ok(Lease {
         cluster: ClusterId(identity(&wire.cluster)?),
@@ -159,7 +163,7 @@ pub(super) fn read_lease(value: &[u8]) -> Result<Lease, String> {
             WireState::Held => LeaseState::Held,
             WireState::Released => LeaseState::Released,
         },
-        config: Config { primary, in_sync: in_sync?, acks: wire.acks },
+        config: Config { primary, in_sync, acks: wire.acks },
         alone: wire.alone,
         forced: wire.forced,
         beat: wire.beat,

@@ -1,5 +1,6 @@
 //! What the operator says of itself: the report, the health of its registration, the phases of a promotion.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pilotfish_autopilot::{
@@ -63,7 +64,8 @@ impl Operator {
 
     fn make_report(&self, now: Time) -> Report {
         let why = self.told.why.clone().unwrap_or(Why::ServerUnknown);
-        let counters = self.told.counters.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        let mut counters = BTreeMap::new();
+        counters.extend(self.told.counters.iter().map(|(name, count)| ((*name).to_owned(), *count)));
         Report {
             id: self.view.me.0,
             name: self.settings.name.clone(),

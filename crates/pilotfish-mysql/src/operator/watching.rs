@@ -54,6 +54,8 @@ pub(super) struct Watching {
     asking: bool,
     /// For which holder and term the source was asked last.
     asked: Option<(MemberId, u64)>,
+    /// Why the source refused to answer, if that was told.
+    ask_error: Option<String>,
     /// Since when a transaction that says nothing is under way.
     beating: Option<Time>,
     /// When commits were looked at that not even that helps on.
@@ -400,8 +402,19 @@ impl Operator {
     pub(super) fn source_answered(&mut self, answer: Result<Box<SourceFacts>, Error>) {
         self.watching.asking = false;
         match answer {
-            Ok(facts) => self.view.source = Some(*facts),
-            Err(error) => (self.log)(Level::Debug, &format!("asking the source: {error}")),
+            Ok(facts) => {
+                self.view.source = Some(*facts);
+                self.watching.ask_error = None;
+            }
+            Err(error) => {
+                let text = format!("asking the source: {error}");
+                // Who is away comes back, and everybody sees that it is away. Who refuses us will go on doing so, and nobody else knows why we wait.
+                let tell = matches!(error, Error::Refused { .. }) && self.watching.ask_error.as_ref() != Some(&text);
+                (self.log)(if tell { Level::Warn } else { Level::Debug }, &text);
+                if tell {
+                    self.watching.ask_error = Some(text);
+                }
+            }
         }
     }
 }

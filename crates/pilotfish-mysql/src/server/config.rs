@@ -88,6 +88,43 @@ fn memory() -> u64 {
 mod tests {
     use super::*;
 
+    /// M6, F-E3: what keeps acknowledged writes over a loss of power, and a replica from waiting long for a source that hangs.
+    #[test]
+    fn m6_e3_what_is_acknowledged_is_on_disk_and_nobody_waits_for_a_source_that_hangs() {
+        let settings = crate::settings::Settings::of_a_test();
+        for flavour in [Flavour::MariaDb, Flavour::MySql] {
+            let text = render(&settings, flavour, MemberId(7), Path::new("/data")).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            let common =
+                ["sync-binlog = 1", "sync-relay-log = 1", "innodb-flush-log-at-trx-commit = 1", "read-only = 1"];
+            let own: &[&str] = match flavour {
+                Flavour::MariaDb => &[
+                    "skip-slave-start",
+                    "log-slave-updates = 1",
+                    "gtid-strict-mode = 1",
+                    "slave-net-timeout = 4",
+                    "rpl-semi-sync-slave-kill-conn-timeout = 1",
+                    "rpl-semi-sync-slave-enabled = 0",
+                    "rpl-semi-sync-master-wait-no-slave = 1",
+                    "rpl-semi-sync-master-wait-point = AFTER_SYNC",
+                ],
+                Flavour::MySql => &[
+                    "skip-replica-start = 1",
+                    "super-read-only = 1",
+                    "log-replica-updates = 1",
+                    "gtid-mode = ON",
+                    "relay-log-recovery = 0",
+                    "replica-net-timeout = 4",
+                    "rpl-semi-sync-source-wait-no-replica = 1",
+                    "rpl-semi-sync-source-wait-point = AFTER_SYNC",
+                ],
+            };
+            for line in common.iter().chain(own) {
+                assert!(lines.contains(line), "{flavour:?}: `{line}` is not in\n{text}");
+            }
+        }
+    }
+
     #[test]
     fn the_pool_is_half_of_the_memory_in_pieces() {
         assert_eq!(pool(1 << 30), 512 << 20);

@@ -155,7 +155,7 @@ fn scripts(directory: &Path) -> Result<Vec<PathBuf>, Error> {
         Err(source) => return Err(failed("read the directory", directory, source)),
     };
     let mut scripts: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-    scripts.sort();
+    scripts.sort_unstable();
     Ok(scripts)
 }
 

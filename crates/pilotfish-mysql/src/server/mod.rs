@@ -95,11 +95,7 @@ impl Server {
 
     /// Starts it read-only, with nothing running.
     pub(crate) async fn start(&self, start: Start) -> Result<Running, Error> {
-        let mut options = Vec::new();
-        if start == Start::DropTail && self.flavour() == Flavour::MariaDb {
-            options.push("--init-rpl-role=SLAVE".to_owned());
-        }
-        options.extend(self.shared.settings.options.iter().cloned());
+        let options = options(self.flavour(), start, &self.shared.settings.options);
         let started = self.launch(&self.data(), &options, Stdio::Merged).await?;
         Ok(Running { run: started.run, pid: started.pid, output: started.output, gone: started.gone })
     }
@@ -220,6 +216,18 @@ impl Server {
     }
 }
 
+/// The command line's options. What keeps a server from taking writes, or from following anybody, before the catalog was asked comes last, and so
+/// wins over options and templates of users: until the first look at it nobody would know.
+fn options(flavour: Flavour, start: Start, given: &[String]) -> Vec<String> {
+    let (first, last): (&[&str], &[&str]) = match (flavour, start) {
+        (Flavour::MariaDb, Start::DropTail) => (&["--init-rpl-role=SLAVE"], &["--read-only=1", "--skip-slave-start"]),
+        (Flavour::MariaDb, Start::Plain) => (&[], &["--read-only=1", "--skip-slave-start"]),
+        (Flavour::MySql, _) => (&[], &["--read-only=1", "--super-read-only=1", "--skip-replica-start"]),
+    };
+    let own = |options: &[&str]| options.iter().map(|option| (*option).to_owned()).collect::<Vec<_>>();
+    [own(first), given.to_vec(), own(last)].concat()
+}
+
 /// The end of a log.
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -228,4 +236,29 @@ fn tail(text: &str) -> String {
 
 fn failed(doing: &'static str, path: &Path, source: std::io::Error) -> Error {
     Error::File { doing, path: path.display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e11_a_server_starts_without_taking_writes_whatever_else_it_is_told() {
+        for flavour in [Flavour::MariaDb, Flavour::MySql] {
+            for start in [Start::Plain, Start::DropTail] {
+                let given = ["--read-only=0", "--super-read-only=OFF", "--skip-slave-start=0"].map(str::to_owned);
+                let options = options(flavour, start, &given);
+                // The last one counts.
+                for name in
+                    ["read-only", "super-read-only"].into_iter().take(1 + usize::from(flavour == Flavour::MySql))
+                {
+                    let prefix = format!("--{name}=");
+                    let last = options.iter().filter_map(|option| option.strip_prefix(&prefix)).next_back();
+                    assert_eq!(last, Some("1"), "{flavour:?} {options:?}");
+                }
+                let dropped = options.iter().any(|option| option.starts_with("--init-rpl-role"));
+                assert_eq!(dropped, (flavour, start) == (Flavour::MariaDb, Start::DropTail), "{options:?}");
+            }
+        }
+    }
 }

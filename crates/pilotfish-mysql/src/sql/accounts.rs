@@ -94,7 +94,9 @@ async fn accounts(
         let member = access.member_of(row.text("user")?)?;
         Some((member, row.text("locked") == Some("Y")))
     };
-    Ok(rows.iter().filter_map(account).collect())
+    let mut accounts = BTreeMap::new();
+    accounts.extend(rows.iter().filter_map(account));
+    Ok(accounts)
 }
 
 /// Who may acknowledge.
@@ -246,7 +248,7 @@ pub(super) async fn close(
     tokio::pin!(closing);
     let mut closed = false;
     // Who comes after it was closed writes nothing, and may come again for ever.
-    let mut old: Option<BTreeSet<u64>> = None;
+    let mut old: Option<Vec<u64>> = None;
     loop {
         if !closed {
             tokio::select! {
@@ -259,7 +261,7 @@ pub(super) async fn close(
         }
         let mut clients = clients(&mut killer, flavour, access, &[ours, other]).await?;
         if closed {
-            let old = old.get_or_insert_with(|| clients.iter().copied().collect());
+            let old = old.get_or_insert_with(|| clients.clone());
             clients.retain(|id| old.contains(id));
             if clients.is_empty() {
                 return Ok(());

@@ -13,7 +13,7 @@ use crate::error::Error;
 const PURGED: u32 = 1236;
 const CONNECT_PATIENCE: Duration = Duration::from_millis(600);
 const CONNECT_EVERY: Duration = Duration::from_millis(15);
-/// How long the receiver may take to stop before the applier that keeps it is ended (Y3).
+/// How long threads may take to stop before an applier that keeps them is ended (Y3).
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// How long one wait for the applier lasts, in seconds, before it is asked whether it is still there.
 const DRAIN_SLICE: f64 = 0.5;
@@ -107,16 +107,24 @@ fn applier(status: Option<&Fields>) -> Applier {
     }
 }
 
-/// Stops the receiver. It may wait for an applier that waits for the rest of a transaction which will never come (Y3).
+/// Stops the receiver; the applier goes on.
 pub(super) async fn stop_receiver(connection: &mut Connection, shared: &Shared) -> Result<(), Error> {
-    const DOING: &str = "stopping to receive";
-    let statement = connection.run(DOING, "STOP REPLICA IO_THREAD");
+    stop(connection, shared, "stopping to receive", "STOP REPLICA IO_THREAD").await
+}
+
+/// Stops threads. Where the relay log ends in the middle of a transaction, because its source died while it sent that, the applier waits a whole
+/// minute for the rest, which will never come, and whoever stops it waits as long (Y3). So it is ended: what it has of that transaction counts for
+/// nothing, and what is whole stays in the relay log, or is fetched again.
+async fn stop(connection: &mut Connection, shared: &Shared, doing: &'static str, statement: &str) -> Result<(), Error> {
+    let statement = connection.run(doing, statement);
     tokio::pin!(statement);
-    if let Ok(outcome) = timeout(STOP_PATIENCE, &mut statement).await {
-        return outcome;
+    loop {
+        if let Ok(outcome) = timeout(STOP_PATIENCE, &mut statement).await {
+            return outcome;
+        }
+        // More than once: it may have begun to wait only now.
+        accounts::end_stuck_appliers(&shared.access.target()).await?;
     }
-    accounts::end_stuck_appliers(&shared.access.target()).await?;
-    statement.await
 }
 
 /// Applies what the relay log holds; it survives restarts, because it is not recovered from the source (`relay_log_recovery = OFF`).
@@ -165,7 +173,7 @@ pub(super) async fn attach(
         Mode::Plain => access.replication_user.clone(),
     };
     let acking = u8::from(mode == Mode::Acking);
-    connection.run(DOING, "STOP REPLICA").await?;
+    stop(connection, shared, DOING, "STOP REPLICA").await?;
     shared.run().attached = None;
     let statements = [
         format!("SET GLOBAL server_id = {}", shared.access.receiving_id()),
@@ -219,7 +227,7 @@ pub(super) fn set_acks(acks: u8) -> Vec<String> {
 /// Takes writes.
 pub(super) async fn open(connection: &mut Connection, shared: &Shared) -> Result<(), Error> {
     const DOING: &str = "opening for writes";
-    connection.run(DOING, "STOP REPLICA").await?;
+    stop(connection, shared, DOING, "STOP REPLICA").await?;
     connection.run(DOING, "RESET REPLICA ALL").await?;
     connection.run(DOING, "SET GLOBAL rpl_semi_sync_replica_enabled = 0").await?;
     connection.run(DOING, &format!("SET GLOBAL server_id = {}", shared.access.writing_id())).await?;

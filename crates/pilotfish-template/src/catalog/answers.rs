@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::value::{StructType, Type, Value};
+use crate::value::{StructType, Type, Value, ordered};
 
 use super::question::{ServiceQuery, Status};
 use super::sockaddr::Interface;
@@ -250,18 +250,18 @@ impl Answers {
         for (key, value) in entries {
             pairs.push((self.text(key), self.text(value)));
         }
-        pairs.sort();
+        pairs.sort_unstable();
         if let Some(known) = self.maps.get(&pairs) {
             return known.clone();
         }
         let entries = pairs.iter().map(|(key, value)| (Arc::clone(key), Value::String(Arc::clone(value))));
-        let map = Value::map(Type::String, entries.collect());
+        let map = Value::map(Type::String, ordered(entries));
         self.maps.insert(pairs, map.clone());
         map
     }
 
     fn tags(&mut self, mut tags: Vec<Arc<str>>) -> Value {
-        tags.sort();
+        tags.sort_unstable();
         if let Some(known) = self.tags.get(&tags) {
             return known.clone();
         }
@@ -376,7 +376,7 @@ impl Answers {
     /// The answer of `services`: every service with its tags, sorted by name.
     pub fn services(&mut self, services: impl IntoIterator<Item = (Arc<str>, Vec<Arc<str>>)>) -> Value {
         let mut services: Vec<_> = services.into_iter().collect();
-        services.sort();
+        services.sort_unstable();
         let mut list = Vec::with_capacity(services.len());
         for (name, tags) in services {
             let fields = Vec::from([Value::String(name), self.tags(tags)]);
@@ -433,7 +433,7 @@ impl Answers {
 
     /// The answer of `datacenters`, sorted.
     pub fn datacenters(mut names: Vec<String>) -> Value {
-        names.sort();
+        names.sort_unstable();
         Value::strings(names.iter().map(String::as_str))
     }
 
@@ -444,7 +444,7 @@ impl Answers {
 
     /// The answer of `ls` and `tree`: all pairs whose key begins with `prefix`, in the order of their keys.
     pub fn pairs(&mut self, prefix: &str, mut pairs: Vec<KeyPair>) -> Value {
-        pairs.sort_by(|one, two| one.path.cmp(&two.path));
+        pairs.sort_unstable_by(|one, two| one.path.cmp(&two.path));
         let mut list = Vec::with_capacity(pairs.len());
         for pair in pairs {
             let key = pair.path.strip_prefix(prefix).unwrap_or(&pair.path).trim_start_matches('/');

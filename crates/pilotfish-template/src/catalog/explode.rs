@@ -11,7 +11,7 @@ use crate::limits::{Limit, MAX_VALUE_NESTING};
 use crate::printf::print_formatted;
 use crate::quote::quoted;
 use crate::text::Text;
-use crate::value::{Map, Type, Value};
+use crate::value::{Map, Type, Value, ordered};
 
 use super::answers::{KEY_PAIR, type_named};
 use super::grouping::text_field;
@@ -82,7 +82,7 @@ impl Branch {
             {
                 call.build(map.entries.len() * 2 * size_of::<Value>())?;
                 let leaf = |(key, value): (&Arc<str>, &Value)| (Arc::clone(key), Growth::Leaf(value.clone()));
-                *slot = Growth::Branch(Branch(map.entries.iter().map(leaf).collect()));
+                *slot = Growth::Branch(Branch(ordered(map.entries.iter().map(leaf))));
             }
             branch = match slot {
                 Growth::Branch(next) => next,
@@ -102,7 +102,7 @@ impl Branch {
             Growth::Branch(branch) => (key, branch.into_value()),
             Growth::Leaf(value) => (key, value),
         });
-        Value::map(Type::Any, entries.collect())
+        Value::map(Type::Any, ordered(entries))
     }
 }
 

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::config::mismatch;
 use crate::functions::{Call, Function, FunctionError, Functions};
-use crate::value::{Struct, Type, Value};
+use crate::value::{Struct, Type, Value, ordered};
 
 use super::answers::{HEALTH_SERVICE, KEY_PAIR, SNIPPET, pair_with_key, type_named};
 use super::numbers::integer_error;
@@ -34,7 +34,7 @@ fn lists(call: &mut Call<'_>, groups: BTreeMap<Arc<str>, Vec<Value>>, element: T
     let items: usize = groups.values().map(Vec::len).sum();
     call.build((groups.len() + items) * size_of::<Value>())?;
     let lists = groups.into_iter().map(|(name, items)| (name, Value::list(element.clone(), items)));
-    Ok(Value::map(Type::list(element.clone()), lists.collect()))
+    Ok(Value::map(Type::list(element.clone()), ordered(lists)))
 }
 
 /// `byKey PAIRS`: by the first part of their keys, then by the rest; pairs without a rest are left out.
@@ -52,7 +52,7 @@ fn by_key(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
     }
     let pair = type_named(KEY_PAIR);
     let maps = groups.into_iter().map(|(top, pairs)| (top, Value::map(pair.clone(), pairs)));
-    Ok(Value::map(Type::map(pair.clone()), maps.collect()))
+    Ok(Value::map(Type::map(pair.clone()), ordered(maps)))
 }
 
 /// `byTag SERVICES`: a service is in the list of each of its tags.

@@ -199,7 +199,7 @@ impl Question {
                 QuestionError(format!("{what}: invalid filter: {} in {}", quoted(status), quoted(text)))
             })?);
         }
-        wanted.sort();
+        wanted.sort_unstable();
         wanted.dedup();
         if wanted.is_empty() {
             return Err(invalid(what, text));

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::config::mismatch;
 use crate::functions::{Call, Function, FunctionError, Functions};
-use crate::value::{Type, Value};
+use crate::value::{Type, Value, ordered};
 
 use super::numbers::integer_error;
 
@@ -128,8 +128,8 @@ fn split_to_map(call: &mut Call<'_>, arguments: &[Value]) -> Outcome {
     };
     let pairs: BTreeMap<Arc<str>, Value> = match (text.is_empty(), outer.is_empty()) {
         (true, _) => BTreeMap::new(),
-        (false, true) => text.chars().filter_map(|letter| pair(letter.encode_utf8(&mut [0; 4]))).collect(),
-        (false, false) => text.split(&**outer).filter_map(pair).collect(),
+        (false, true) => ordered(text.chars().filter_map(|letter| pair(letter.encode_utf8(&mut [0; 4])))),
+        (false, false) => ordered(text.split(&**outer).filter_map(pair)),
     };
     Ok(Value::map(Type::String, pairs))
 }

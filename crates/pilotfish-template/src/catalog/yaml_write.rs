@@ -114,7 +114,7 @@ impl Writer {
             Value::Map(map) if map.entries.is_empty() => self.empty("{", "}"),
             Value::Map(map) => {
                 let mut entries: Vec<(&str, &Value)> = map.entries.iter().map(|(key, value)| (&**key, value)).collect();
-                entries.sort_by(|one, two| by_nature(one.0, two.0));
+                entries.sort_unstable_by(|one, two| by_nature(one.0, two.0));
                 self.members(entries.into_iter())?;
             }
             Value::Struct(structure) if structure.fields.is_empty() => self.empty("{", "}"),

@@ -10,6 +10,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+use crate::wait::wait_until;
+
 /// The application's account.
 pub(super) const USER: &str = "app";
 pub(super) const PASSWORD: &str = "secret of the application";
@@ -101,7 +103,7 @@ impl Client {
     /// # Panics
     /// When they cannot be read.
     pub fn keys(&self) -> HashSet<u64> {
-        let keys = self.query("SELECT id FROM promises").expect("the leader answers");
+        let keys = wait_until("the keys of the promises", || self.query("SELECT id FROM promises"));
         keys.iter().map(|key| key.parse().expect("a key is a number")).collect()
     }
 

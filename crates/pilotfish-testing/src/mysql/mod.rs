@@ -10,7 +10,7 @@ mod member;
 mod turns;
 mod writer;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -72,10 +72,31 @@ pub struct ClusterOptions {
 pub struct MySqlCluster {
     /// The members.
     pub members: Vec<Member>,
+    /// Listens as long as the network is ours.
+    _claim: TcpListener,
 }
 
-/// Clusters of one process have networks of their own.
+/// Nobody connects to it: whoever listens there, at the first address of a network, has the network.
+const CLAIM_PORT: u16 = 13305;
+/// The first of the networks, by their second number, and how many there are. Members have fixed ports, so each cluster of each process that
+/// runs at the same time has a network of its own.
+const NETWORKS: std::ops::Range<u8> = 100..220;
+
+/// The next cluster of this process does not meet what is left of the one before.
 static NEXT: AtomicU8 = AtomicU8::new(1);
+
+/// A network that nobody else has.
+fn claim() -> (TcpListener, u8, u8) {
+    let third = NEXT.fetch_add(1, Ordering::Relaxed);
+    let count = u32::from(NETWORKS.end - NETWORKS.start);
+    for attempt in 0..count {
+        let second = NETWORKS.start + u8::try_from((std::process::id() + attempt) % count).unwrap_or(0);
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::new(127, second, third, 1), CLAIM_PORT)) {
+            return (listener, second, third);
+        }
+    }
+    panic!("no network is free");
+}
 
 impl MySqlCluster {
     /// Starts the members, and waits until one leads and all others are in sync.
@@ -83,11 +104,10 @@ impl MySqlCluster {
     /// # Panics
     /// When they do not get there.
     pub fn start(options: &ClusterOptions) -> MySqlCluster {
-        let network = NEXT.fetch_add(1, Ordering::Relaxed);
-        let process = u8::try_from(std::process::id() % 120).unwrap_or(0);
-        let address = |index: usize| Ipv4Addr::new(127, 100 + process, network, u8::try_from(index + 1).unwrap_or(0));
+        let (claim, second, third) = claim();
+        let address = |index: usize| Ipv4Addr::new(127, second, third, u8::try_from(index + 1).unwrap_or(0));
         let members = (0..options.members).map(|index| Member::new(index, IpAddr::V4(address(index)), options));
-        let mut cluster = MySqlCluster { members: members.collect() };
+        let mut cluster = MySqlCluster { members: members.collect(), _claim: claim };
         cluster.members.iter_mut().for_each(Member::start);
         cluster.settle();
         cluster

@@ -56,7 +56,7 @@ pub(crate) fn services(client: &Client, flags: &Flags) -> Output {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     let tags = |value: &Value| {
         let mut tags: Vec<String> = value.as_array().into_iter().flatten().map(text).collect();
-        tags.sort();
+        tags.sort_unstable();
         tags
     };
     if let Some(node) = flags.get("node") {
@@ -76,7 +76,7 @@ pub(crate) fn services(client: &Client, flags: &Flags) -> Output {
         let answer = client.ask("GET", path.trim_end_matches('?'), Vec::new(), doing)?.good(doing)?.json();
         found.extend(answer.as_object().into_iter().flatten().map(|(name, own)| (name.clone(), tags(own))));
     }
-    found.sort();
+    found.sort_unstable();
     if flags.is_on("tags") {
         let rows: Vec<Vec<String>> = found.into_iter().map(|(name, tags)| vec![name, tags.join(",")]).collect();
         // The last line has nothing behind it where there are no tags.

@@ -63,11 +63,9 @@ fn from_flags(name: &str, flags: &Flags) -> Result<Value, Failure> {
         Ok(port) => port,
         Err(error) => return Err(Failure::new(format!("invalid value for flag -port: {error}"))),
     };
-    let meta: Map<String, Value> = flags
-        .all("meta")
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key.to_owned(), Value::from(value)))
-        .collect();
+    let mut meta = Map::new();
+    let pairs = flags.all("meta").filter_map(|pair| pair.split_once('='));
+    meta.extend(pairs.map(|(key, value)| (key.to_owned(), Value::from(value))));
     let tags: Vec<&str> = flags.all("tag").collect();
     let mut service = json!({ "Name": name, "Port": port, "Tags": tags, "Meta": meta });
     for (field, flag) in [("ID", "id"), ("Address", "address")] {

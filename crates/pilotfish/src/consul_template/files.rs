@@ -61,7 +61,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
             files.push(file);
         }
     }
-    files.sort();
+    files.sort_unstable();
     Ok(files)
 }
 

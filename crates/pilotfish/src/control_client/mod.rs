@@ -83,7 +83,9 @@ async fn ask(socket: &Path, request: &ControlRequest) -> anyhow::Result<String> 
 fn wire(request: &ControlRequest) -> (Method, &'static str, String) {
     let object = |pairs: &[(String, String)]| {
         let pairs = pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.clone())));
-        Value::Object(pairs.collect::<Map<_, _>>()).to_string()
+        let mut object = Map::new();
+        object.extend(pairs);
+        Value::Object(object).to_string()
     };
     match request {
         ControlRequest::Status => (Method::GET, "/v1/status", String::new()),

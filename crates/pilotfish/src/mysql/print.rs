@@ -30,7 +30,7 @@ pub(super) fn status(report: &Report, style: Style) -> String {
     }
     text.push('\n');
     let mut members: Vec<&MemberReport> = report.members.iter().collect();
-    members.sort_by_key(|member| (member.role != "primary", member.name.as_str()));
+    members.sort_unstable_by_key(|member| (member.role != "primary", member.name.as_str()));
     let rows: Vec<Vec<Cell>> = members.into_iter().map(|member| row(report, member)).collect();
     if rows.is_empty() {
         text.push_str("no member is known yet\n");

@@ -158,7 +158,8 @@ fn silence_times_out_and_a_closed_port_is_refused() {
         let error = probe(&Target::http(&format!("http://{address}/")).unwrap(), limit).await.unwrap_err();
         assert!(error.to_string().ends_with("did not answer within 50ms"), "{error}");
         probe(&Target::tcp(&address.to_string()).unwrap(), PATIENCE).await.unwrap();
-        drop(listener);
+        // No other test gets this port while nobody listens there.
+        let address = format!("127.0.0.1:{}", pilotfish_testing::free_port([127, 0, 0, 1].into()));
         for target in [Target::http(&format!("http://{address}/")).unwrap(), Target::tcp(&address.to_string()).unwrap()]
         {
             let error = probe(&target, PATIENCE).await.unwrap_err();

@@ -41,7 +41,9 @@ pub(crate) type Environment = BTreeMap<OsString, OsString>;
 /// The environment that the supervisor was started with, and its own process id as ContainerPilot gives it.
 pub(crate) fn environment() -> Environment {
     let pid = ("CONTAINERPILOT_PID".into(), std::process::id().to_string().into());
-    std::env::vars_os().chain([pid]).collect()
+    let mut environment = Environment::new();
+    environment.extend(std::env::vars_os().chain([pid]));
+    environment
 }
 
 impl Origin {
@@ -133,7 +135,9 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
 /// The variables that can occur in a template; one that is not UTF-8 cannot, and is still passed on to processes.
 pub(crate) fn variables(environment: &Environment) -> BTreeMap<String, String> {
     let texts = environment.iter().map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
-    texts.flatten().collect()
+    let mut variables = BTreeMap::new();
+    variables.extend(texts.flatten());
+    variables
 }
 
 /// What a config depends on besides its text, as it is here and now.

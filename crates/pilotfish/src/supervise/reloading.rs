@@ -25,7 +25,7 @@ pub(super) fn open_log(config: &Config, environment: &Environment) -> anyhow::Re
     log.map_err(|error| UsageError(error.to_string()).into())
 }
 
-/// Knows the secrets of an environment, of the catalog's settings and of the jobs' own variables.
+/// Knows the secrets of an environment, of the catalog's settings, of the jobs' own variables, and of the files that a database's passwords are in.
 fn masker(config: &Config, environment: &Environment) -> Masker {
     let variables = environment.iter().map(|(name, value)| (name.to_string_lossy(), value.as_bytes()));
     let mut masker = Masker::from_environment(variables);
@@ -36,6 +36,12 @@ fn masker(config: &Config, environment: &Environment) -> Masker {
     let catalog = config.catalog.as_ref();
     if let Some(token) = catalog.and_then(|catalog| catalog.token.as_ref()) {
         masker.add(token.reveal().as_bytes());
+    }
+    if let Some(credentials) = config.mysql.as_ref().map(|mysql| &mysql.credentials) {
+        let passwords = [&credentials.password, &credentials.replication_password];
+        for password in passwords.into_iter().chain(&credentials.root_password) {
+            masker.add(password.reveal().as_bytes());
+        }
     }
     masker
 }
@@ -156,5 +162,26 @@ impl Shell {
             // Whoever hung up does not need it.
             let _ = reply.send(response);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervise::loading::Origin;
+
+    #[test]
+    fn passwords_of_a_database_that_are_in_files_are_masked() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut environment = Environment::from([("MYSQL_USER".into(), "app".into())]);
+        for (name, secret) in [("MYSQL", "hunter2"), ("MYSQL_REPL", "salmon-run"), ("MYSQL_ROOT", "roots\n")] {
+            let path = directory.path().join(name);
+            std::fs::write(&path, secret).unwrap();
+            environment.insert(format!("{name}_PASSWORD_FILE").into(), path.into());
+        }
+        let origin = Origin { command: vec!["mariadbd".into()], ..Origin::default() };
+        let config = origin.load(&environment).unwrap().config;
+        let masked = masker(&config, &environment).mask(b"app: hunter2, repl: salmon-run, root: roots!").into_owned();
+        assert_eq!(String::from_utf8_lossy(&masked), "app: ***, repl: ***, root: ***!");
     }
 }

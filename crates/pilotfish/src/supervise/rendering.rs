@@ -251,7 +251,8 @@ impl Rendering {
             self.facts.answer(&interfaces, addresses);
             result = called(|| parsed.render(&self.variables, &mut self.facts, &options));
         }
-        let missing: BTreeSet<&Query> = self.facts.missing().iter().chain(self.facts.blocking()).collect();
+        let mut missing = BTreeSet::new();
+        missing.extend(self.facts.missing().iter().chain(self.facts.blocking()));
         let asked = self.facts.used().iter().chain(self.facts.missing());
         let asked = asked.filter(|query| facts::is_followed(query)).map(facts::name).collect();
         let missing: Vec<String> =

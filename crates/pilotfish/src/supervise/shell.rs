@@ -305,14 +305,17 @@ impl Shell {
     /// The environment that configs are rendered with: the inherited one, and what was set since.
     pub(super) fn environment(&self) -> Environment {
         let all = self.with_overrides(self.inherited.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
-        all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+        let mut own = Environment::new();
+        own.extend(all.into_iter().map(|(name, value)| (name.into(), value.into())));
+        own
     }
 
     fn with_overrides<'s>(
         &'s self,
         variables: impl Iterator<Item = (&'s OsStr, &'s OsStr)>,
     ) -> BTreeMap<&'s OsStr, &'s OsStr> {
-        let mut all: BTreeMap<_, _> = variables.collect();
+        let mut all = BTreeMap::new();
+        all.extend(variables);
         for (name, value) in &self.overrides {
             match value {
                 Some(value) => all.insert(name.as_ref(), value.as_ref()),

@@ -204,8 +204,9 @@ fn pair_of(answers: &mut Answers, pair: &KvPair) -> KeyPair {
 pub(crate) fn loses(old: &Value, new: &Value) -> bool {
     match (old, new) {
         (Value::List(old), Value::List(new)) => {
-            let new: BTreeSet<_> = new.items.iter().map(identity).collect();
-            old.items.iter().any(|item| !new.contains(&identity(item)))
+            let mut there = BTreeSet::new();
+            there.extend(new.items.iter().map(identity));
+            old.items.iter().any(|item| !there.contains(&identity(item)))
         }
         (Value::Struct(old), Value::Struct(new)) => {
             // A node with its services.

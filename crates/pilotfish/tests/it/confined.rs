@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::catalog::view::{assert_absent, assert_passing, wait_for_passing};
+use crate::catalog::view::{assert_passing, wait_for_absence, wait_for_passing};
 use crate::catalog::{app, service, stage_of, wait_for_heartbeats};
 use crate::stage::{End, Stage, consul};
 
@@ -56,7 +56,7 @@ fn a_user_without_a_name_on_a_read_only_root_without_execution_in_run_and_with_f
     assert_eq!((job["lastExit"]["code"].as_u64(), job["runs"].as_u64()), (Some(4), Some(3)));
     pilot.wait_for("what it left behind to be gone", || pilot.processes_with("sleep 3000").is_empty().then_some(()));
     assert_eq!(pilot.stop(), End::Code(143), "{}", pilot.story());
-    assert_absent(&consul, "few-rights");
+    wait_for_absence(&consul, "few-rights");
 }
 
 /// What is said where a test finds no way to make a group.
@@ -106,7 +106,7 @@ fn a_twentieth_of_a_processor_is_enough_for_heartbeats() {
     let Some(group) = Group::new("cpu", &[("cpu.max", "5000 100000")], &legacy) else { return eprintln!("{NO_GROUP}") };
     let consul = consul();
     let mut patient = service("patient");
-    patient["health"] = json!({ "exec": "true", "interval": "2s", "timeout": "1900ms", "ttl": "6s" });
+    patient["health"] = json!({ "exec": "true", "interval": "4s", "timeout": "3900ms", "ttl": "12s" });
     let mut stage = stage_of(json!({ "consul": consul.http().to_string(), "jobs": [app(), patient] }));
     group.holds(&mut stage);
     let pilot = stage.start();

@@ -125,7 +125,7 @@ const SERVICES: &[&str] = &[
 fn started(kind: Kind) -> Consul {
     let node = Some("n1".to_owned());
     let consul = Consul::start_with(ConsulOptions { kind, node, dns: true, ..ConsulOptions::default() });
-    let put = |path: &str, body: &str| assert_eq!(consul.request("PUT", path, body).unwrap().0, 200, "{path}");
+    let put = |path: &str, body: &str| crate::catalog::view::put(&consul, path, body);
     for service in SERVICES {
         put("/v1/agent/service/register", service);
     }

@@ -17,6 +17,7 @@ struct Catalog {
     child: Child,
     address: SocketAddr,
     told: Arc<Mutex<String>>,
+    listener: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Catalog {
@@ -37,12 +38,12 @@ impl Catalog {
         let mut child = spawn(command).unwrap();
         let told = Arc::new(Mutex::new(String::new()));
         let (lines, text) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&told));
-        std::thread::spawn(move || {
+        let listener = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 *text.lock().unwrap() += &(line + "\n");
             }
         });
-        Catalog { child, address, told }
+        Catalog { child, address, told, listener: Some(listener) }
     }
 
     fn wait_for_answer(&mut self) {
@@ -103,7 +104,8 @@ fn scratch() -> (TempDir, PathBuf) {
 fn refused(data: &Path) -> (Option<i32>, String) {
     let mut catalog = Catalog::launch(mortal(PILOTFISH), "kept", data);
     let status = wait_until("the catalog to refuse to start", || catalog.child.try_wait().unwrap());
-    wait_until("its reason", || catalog.told().ends_with('\n').then_some(()));
+    // All that it has said, and not only the first line of it.
+    catalog.listener.take().unwrap().join().unwrap();
     (status.code(), catalog.told())
 }
 

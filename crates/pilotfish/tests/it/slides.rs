@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::catalog::view;
 use crate::stage::{End, Pilot, Stage, consul};
 
 const NOTE: &str = "echo \"$1\" >> @DIR@/order";
@@ -28,12 +29,11 @@ fn state(name: &str) -> Option<String> {
 
 fn register(name: &str, id: &str, port: u16) {
     let body = json!({ "Name": name, "ID": id, "Address": "192.0.2.30", "Port": port }).to_string();
-    let answer = consul().request("PUT", "/v1/agent/service/register", &body);
-    assert!(answer.is_some_and(|(status, _)| status == 200));
+    view::put(&consul(), "/v1/agent/service/register", &body);
 }
 
 fn deregister(id: &str) {
-    assert!(consul().request("PUT", &format!("/v1/agent/service/deregister/{id}"), "").is_some());
+    view::deregister(&consul(), id);
 }
 
 fn count(pilot: &Pilot, word: &str) -> usize {
@@ -85,12 +85,12 @@ fn slide_51_heartbeat_registers_with_id_and_ttl() {
     assert_eq!(state("s51"), None, "nothing is registered before it is healthy");
     pilot.write("healthy", "");
     pilot.wait_for("registration", || state("s51").filter(|state| state == "passing"));
-    let (_, body) = consul().request("GET", "/v1/agent/services", "").unwrap();
-    let services: Value = serde_json::from_str(&body).unwrap();
+    let services = view::answer(&consul(), "/v1/agent/services");
     let id = format!("s51-{}", pilot.output_of(&["hostname"]).trim());
     assert_eq!((&services[&id]["Address"], &services[&id]["Port"]), (&json!("192.0.2.20"), &json!(4000)), "{services}");
     assert_eq!(pilot.stop(), End::Code(143));
-    assert_eq!(state("s51"), None, "deregistered at the end");
+    // Deregistered at the end.
+    view::wait_for_absence(&consul(), "s51");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use pilotfish_testing::{free_port, wait_until};
+use pilotfish_testing::{free_port, mortal, spawn, wait_until};
 use tempfile::TempDir;
 
 /// The catalog as `consul agent -dev`, ended on drop.
@@ -22,9 +22,10 @@ impl Agent {
 
     fn start_in(directory: TempDir, flags: &[&str]) -> Agent {
         let port = free_port([127, 0, 0, 1].into()).to_string();
-        let mut command = Command::new(directory.path().join("consul"));
+        let mut command = mortal(directory.path().join("consul"));
         command.current_dir(directory.path()).args(["agent", "-http-port", &port, "-node=stand-in"]).args(flags);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = spawn(command).unwrap();
         let agent = Agent { child, address: format!("127.0.0.1:{port}"), directory };
         wait_until("the agent to answer", || agent.ours(&["members"]).status.success().then_some(()));
         agent

@@ -31,6 +31,15 @@ fn a_stray_write(flavour: Flavour) {
     let tally = writer.stop();
     setting.cluster.verify(&[tally]);
     assert!(!setting.cluster.members[leader].client().keys().contains(&stray), "nobody else has it");
+    // F-E16: a copy has an identity of its own.
+    let identity = if flavour == Flavour::MySql { "SELECT @@server_uuid" } else { "SELECT @@server_id" };
+    let identities: std::collections::BTreeSet<_> = setting
+        .cluster
+        .members
+        .iter()
+        .map(|member| member.client().as_operator(identity).expect("it answers"))
+        .collect();
+    assert_eq!(identities.len(), 3, "{identities:?}");
 }
 
 #[test]

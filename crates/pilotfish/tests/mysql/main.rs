@@ -9,6 +9,7 @@ mod chaos;
 mod crash;
 mod data;
 mod life;
+mod traps;
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -92,7 +93,8 @@ impl Setting {
     }
 
     fn term(&self) -> u64 {
-        let leader = self.cluster.leader().expect("somebody leads");
-        self.cluster.members[leader].report().and_then(|report| report["lease"]["term"].as_u64()).expect("a term")
+        self.cluster.wait_for("a term", |cluster| {
+            cluster.members[cluster.leader()?].report().and_then(|report| report["lease"]["term"].as_u64())
+        })
     }
 }

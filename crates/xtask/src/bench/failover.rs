@@ -141,17 +141,17 @@ const FAULTS: &[Fault] = &[
         ..FAULT
     },
     Fault {
-        name: "all of Consul hangs for 60 s",
+        name: "all of Consul is gone for 60 s",
         runs: 1,
         moves: false,
         of_consul: true,
         strike: |site, _| {
-            site.consul.iter().flat_map(|consul| &consul.servers).for_each(Consul::pause);
+            site.consul.as_mut().context("there is no Consul")?.kill();
             std::thread::sleep(OUTAGE);
             Ok(())
         },
         mend: |site, _, _| {
-            site.consul.iter().flat_map(|consul| &consul.servers).for_each(Consul::resume);
+            site.consul.as_mut().context("there is no Consul")?.start_again();
             Ok(())
         },
         ..FAULT

@@ -19,9 +19,6 @@ const PACKAGES: [&str; 2] = ["mysql-server-core", "mysql-client-core"];
 const DIRECTORY: &str = "mysql";
 /// What of a package is of no use to a server of tests.
 const SUPERFLUOUS: [&str; 4] = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/perl"];
-/// The dynamic loader of the C library.
-const LOADER: &str = "ld-linux-x86-64.so.2";
-
 /// The words that start MySQL's server: on PATH, or unpacked by this or an earlier run.
 pub(crate) fn mysqld() -> Result<Vec<String>> {
     if let Some(path) = find_program("mysqld").filter(|path| is_recent(path)) {
@@ -80,17 +77,56 @@ fn fetch(place: &Path) -> Result<()> {
 /// `run usr/sbin/mysqld ARGUMENT...`: with the loader and the libraries of the unpacked release, under its whole name, so that the server
 /// finds what belongs to it.
 fn write_starter(prefix: &Path) -> Result<()> {
+    let (libraries, loader) = loader(prefix)?;
     let script = format!(
         r#"#!/bin/sh
 prefix=$(cd "$(dirname "$0")" && pwd)
 program=$1
 shift
-libraries=$prefix/usr/lib/x86_64-linux-gnu
-exec "$libraries/{LOADER}" --library-path "$libraries:$prefix/usr/lib/mysql/private:$prefix/usr/lib" \
+libraries=$prefix/usr/lib/{libraries}
+exec "$libraries/{loader}" --library-path "$libraries:$prefix/usr/lib/mysql/private:$prefix/usr/lib" \
     --argv0 "$prefix/$program" "$prefix/$program" "$@"
 "#
     );
     let path: PathBuf = prefix.join("run");
     fs::write(&path, script).context("cannot write the script that starts MySQL")?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).context("cannot make a script executable")
+}
+
+/// The directory of the machine's architecture below `usr/lib` (Debian's multiarch tuple), and the C library's dynamic loader in it: both have
+/// other names on every architecture.
+fn loader(prefix: &Path) -> Result<(String, String)> {
+    let names = |path: &Path| -> Vec<String> {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let lib = prefix.join("usr/lib");
+    let tuples = names(&lib).into_iter().filter(|name| name.contains("-linux-gnu"));
+    let is_loader = |name: &String| name.starts_with("ld") && name.contains(".so.");
+    let mut found = tuples.filter_map(|tuple| Some((names(&lib.join(&tuple)).into_iter().find(is_loader)?, tuple)));
+    let (loader, tuple) =
+        found.next().with_context(|| format!("the fetched MySQL came without a C library in {}", lib.display()))?;
+    Ok((tuple, loader))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loader_is_found_on_every_architecture() {
+        for (tuple, name) in
+            [("x86_64-linux-gnu", "ld-linux-x86-64.so.2"), ("aarch64-linux-gnu", "ld-linux-aarch64.so.1")]
+        {
+            let prefix = Scratch::new(&std::env::temp_dir()).unwrap();
+            assert!(loader(prefix.path()).is_err());
+            for folder in [tuple, "mysql"] {
+                fs::create_dir_all(prefix.path().join("usr/lib").join(folder)).unwrap();
+            }
+            for file in ["libc.so.6", "libld.so.1", name] {
+                fs::write(prefix.path().join("usr/lib").join(tuple).join(file), "").unwrap();
+            }
+            assert_eq!(loader(prefix.path()).unwrap(), (tuple.to_owned(), name.to_owned()));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pilotfish_autopilot::{MemberId, Policy, Role};
+use pilotfish_autopilot::{MemberId, Role};
 use pilotfish_consul::{CheckStatus, Client, Cursor, HealthQuery, Read, ServiceInstance};
 use pilotfish_testing::{Consul, ConsulCluster};
 
@@ -14,25 +14,7 @@ use crate::settings::Settings;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn registration(client: Client) -> Registration {
-    let policy = Policy::with_ttl(Duration::from_secs(3));
-    let settings = Settings {
-        service: "db".into(),
-        name: "one".into(),
-        id: None,
-        address: "127.0.0.1".into(),
-        bind: "127.0.0.1".into(),
-        port: 3306,
-        api_port: 3307,
-        directory: "/nonexistent".into(),
-        run_directory: "/nonexistent".into(),
-        program: Vec::new(),
-        options: Vec::new(),
-        user: None,
-        template: None,
-        scripts: "/nonexistent".into(),
-        keep_aside: 1,
-        policy,
-    };
+    let settings = Settings::of_a_test();
     Registration::new(client, &settings, MemberId(1), "11.8".into(), PATIENCE, LIMIT)
 }
 
@@ -131,25 +113,30 @@ async fn another_agent_takes_over_and_the_twin_of_the_first_is_removed() {
     let mut cluster = ConsulCluster::start();
     let addresses: Vec<_> = cluster.servers.iter().map(Consul::http).collect();
     let mut registration = registration(client(&addresses));
-    registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
+    let since = Instant::now();
+    // On a busy machine the servers may have to elect a leader now and then.
+    while let Err(error) = registration.set(Some(Role::Replica), &well(), 1).await {
+        assert!(since.elapsed() < PATIENCE, "nobody takes the registration: {error}");
+    }
     let holds = |server: &Consul| {
         server.request("GET", "/v1/agent/services", "").is_some_and(|(_, body)| body.contains("\"db-1\""))
     };
-    assert!(holds(&cluster.servers[0]));
-    cluster.servers[0].kill();
+    let home = cluster.servers.iter().position(holds).expect("one of them was told");
+    cluster.servers[home].kill();
     let since = Instant::now();
     // The others may have to elect a leader first.
     while registration.set(Some(Role::Replica), &well(), 1).await.is_err() {
         assert!(since.elapsed() < PATIENCE, "nobody takes the registration");
     }
-    assert!(cluster.servers[1..].iter().any(holds));
+    assert!(cluster.servers.iter().any(holds));
     // It kept its registrations, and would tell the others of them for as long as they pass.
-    cluster.servers[0].restart();
-    while holds(&cluster.servers[0]) {
-        registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
-        assert!(since.elapsed() < PATIENCE, "the twin is still there");
+    cluster.servers[home].restart();
+    let since = Instant::now();
+    let holders = || cluster.servers.iter().filter(|server| holds(server)).count();
+    while holds(&cluster.servers[home]) || holders() != 1 {
+        let outcome = registration.set(Some(Role::Replica), &well(), 1).await;
+        assert!(since.elapsed() < PATIENCE, "the twin is still there: {outcome:?}");
     }
-    assert_eq!(cluster.servers.iter().filter(|server| holds(server)).count(), 1);
     registration.remove().await.unwrap();
     assert!(!cluster.servers.iter().any(holds));
 }

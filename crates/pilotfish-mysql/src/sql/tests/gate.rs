@@ -15,8 +15,7 @@ async fn who_is_not_admitted_does_not_acknowledge(flavour: Flavour) {
     three.database.stop_receiver(LIMIT).await.expect("it stops to receive");
     // The one that may is away, the other one tries again and again.
     let write = waiting_write(&one, 2).await;
-    let cut = two.look().await;
-    assert!(!matches!(cut.receiver, Receiver::Running { connected: true, .. }), "{:?}", cut.receiver);
+    two.until("the cut", |seen| !matches!(seen.receiver, Receiver::Running { connected: true, .. })).await;
     assert!(!write.is_finished());
     three.attach(&one, Mode::Acking).await;
     end(write).await.expect("no panic").expect("it is acknowledged");

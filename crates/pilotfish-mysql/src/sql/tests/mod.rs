@@ -1,9 +1,11 @@
 //! The statements, on real servers of both flavours. Traps of `M` and `Y` are tested under the numbers that the design gives them.
 
+mod former;
 mod gate;
 mod positions;
 mod promotion;
 mod relay_logs;
+mod torn;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -114,8 +116,12 @@ impl Member {
     }
 
     fn restart(&mut self) {
+        self.restart_with(&[]);
+    }
+
+    fn restart_with(&mut self, options: &[&str]) {
         self.database.forget();
-        self.server.start_again(self.restart_options());
+        self.server.start_again(&[self.restart_options(), options].concat());
     }
 
     fn id(&self) -> MemberId {

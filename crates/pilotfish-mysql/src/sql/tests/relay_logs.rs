@@ -9,7 +9,7 @@ on_both!(
     m1_the_relay_log_outlives_both_threads,
     m6_a_source_that_hangs,
     m9_y5_an_applier_that_failed_is_seen_and_not_waited_for,
-    what_is_purged_is_seen,
+    e16_what_is_purged_is_seen,
 );
 
 fn stop_applier(flavour: Flavour) -> &'static str {
@@ -79,7 +79,7 @@ async fn m9_y5_an_applier_that_failed_is_seen_and_not_waited_for(flavour: Flavou
     assert!(start.elapsed() < LIMIT / 2, "it waited for an applier that had failed");
 }
 
-async fn what_is_purged_is_seen(flavour: Flavour) {
+async fn e16_what_is_purged_is_seen(flavour: Flavour) {
     let (one, two) = (Member::new(flavour, 1).await, Member::new(flavour, 2).await);
     one.lead_alone(1).await;
     one.make_table().await;
@@ -96,6 +96,26 @@ async fn what_is_purged_is_seen(flavour: Flavour) {
     }
     two.attach(&one, Mode::Plain).await;
     two.until("the failure", |seen| seen.receiver == Receiver::Purged).await;
+}
+
+/// Somebody has stopped both threads, with writes that were acknowledged and not applied: a thread that is started now throws them away.
+async fn both_threads_stopped(one: &Member, two: &Member) {
+    two.operator().await.run("stopping", stop_applier(two.flavour)).await.expect("the applier stops");
+    for key in 0..5 {
+        one.write(key).await.expect("it is acknowledged");
+    }
+    let all = one.look().await.executed;
+    two.until("what was acknowledged", |seen| seen.received.contains(&all)).await;
+    two.database.stop_receiver(LIMIT).await.expect("it stops to receive");
+    let seen = two.look().await;
+    assert_eq!((seen.receiver, seen.applier), (Receiver::Stopped, Applier::Stopped));
+    assert!(seen.received.contains(&all) && !seen.executed.contains(&all), "{seen:?}");
+    two.database.drain(LIMIT).await.expect("it drains");
+    assert_eq!(two.look().await.executed, all);
+    assert_eq!(two.keys().await, [0, 1, 2, 3, 4]);
+    two.attach(one, Mode::Acking).await;
+    one.write(5).await.expect("it is acknowledged");
+    two.until_executed(&one.look().await.executed).await;
 }
 
 /// A replica is killed with what it has acknowledged and not applied.
@@ -135,6 +155,22 @@ fn y_the_relay_log_outlives_the_server() {
 }
 
 #[test]
+fn m1_the_relay_log_outlives_both_threads_stopped() {
+    super::alone("sql::tests::relay_logs::m1_the_relay_log_outlives_both_threads_stopped", |launcher| async {
+        let (one, two) = pair(Flavour::MariaDb, launcher).await;
+        both_threads_stopped(&one, &two).await;
+    });
+}
+
+#[test]
+fn m1_the_same_on_mysql() {
+    super::run(async {
+        let (one, two) = pair(Flavour::MySql, crate::launch::Launcher::deaf()).await;
+        both_threads_stopped(&one, &two).await;
+    });
+}
+
+#[test]
 fn m2_the_relay_log_outlives_the_server() {
     super::alone("sql::tests::relay_logs::m2_the_relay_log_outlives_the_server", |launcher| async {
         let (one, mut two) = pair(Flavour::MariaDb, launcher).await;
@@ -142,7 +178,7 @@ fn m2_the_relay_log_outlives_the_server() {
     });
 }
 
-async fn pair(flavour: Flavour, launcher: crate::launch::Launcher) -> (Member, Member) {
+pub(super) async fn pair(flavour: Flavour, launcher: crate::launch::Launcher) -> (Member, Member) {
     let (one, two) = (Member::new(flavour, 1).await, Member::with(flavour, 2, launcher).await);
     one.lead_alone(1).await;
     one.make_table().await;

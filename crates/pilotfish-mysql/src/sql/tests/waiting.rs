@@ -10,6 +10,8 @@ on_both!(
     m4_y2_a_server_closes_behind_a_waiting_commit,
     what_waits_is_part_of_the_position,
     a_client_that_comes_again_and_again_keeps_nobody_from_closing,
+    e3_a_commit_waits_for_ever,
+    e11_e12_a_server_closes_whatever_its_clients_do,
 );
 
 async fn m4_y2_a_server_closes_behind_a_waiting_commit(flavour: Flavour) {
@@ -18,7 +20,9 @@ async fn m4_y2_a_server_closes_behind_a_waiting_commit(flavour: Flavour) {
     one.make_table().await;
     one.ask(&[]).await;
     let write = waiting_write(&one, 1).await;
-    let closed = one.database.close(Duration::from_secs(2)).await;
+    // One that can close has time to; one that cannot need not be waited for.
+    let limit = if flavour == Flavour::MySql { Duration::from_secs(2) } else { LIMIT };
+    let closed = one.database.close(limit).await;
     // M5: its client is not told that all is well.
     assert!(end(write).await.expect("no panic").is_err());
     match flavour {
@@ -78,4 +82,74 @@ async fn a_client_that_comes_again_and_again_keeps_nobody_from_closing(flavour: 
     one.database.close(LIMIT).await.expect("it closes");
     assert_eq!(one.look().await.access, Access::ReadOnly);
     clients.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Semi-synchronous replication that gives up tells the client that all is well.
+async fn e3_a_commit_waits_for_ever(flavour: Flavour) {
+    const YEAR_MS: u64 = 365 * 86_400_000;
+    let one = Member::new(flavour, 1).await;
+    // As somebody may have left it.
+    let (source, names) = match flavour {
+        Flavour::MariaDb => ("master", ["timeout", "wait_no_slave", "wait_point"]),
+        Flavour::MySql => ("source", ["timeout", "wait_no_replica", "wait_point"]),
+    };
+    let variable = |name: &str| format!("@@global.rpl_semi_sync_{source}_{name}");
+    let mut operator = one.operator().await;
+    for (name, value) in names.iter().zip(["100", "0", "AFTER_COMMIT"]) {
+        operator.run("setting", &format!("SET {} = {value}", variable(name))).await.expect("it is set");
+    }
+    one.lead_alone(1).await;
+    one.make_table().await;
+    one.ask(&[2]).await;
+    let [limit, alone, point] = names.map(|name| format!("{} AS {name}", variable(name)));
+    let rows = operator.rows("asking", &format!("SELECT {limit}, {alone}, {point}")).await.expect("settings");
+    let row = rows.first().expect("a row");
+    // MySQL knows no longer time than 32 bits of milliseconds: 49 days.
+    let least = if flavour == Flavour::MySql { u64::from(u32::MAX) } else { 300 * YEAR_MS };
+    assert!(row.number::<u64>(names[0]).is_some_and(|limit| limit >= least), "{:?}", row.text(names[0]));
+    assert_eq!((row.is_on(names[1]), row.text(names[2])), (true, Some("AFTER_SYNC")));
+    let write = waiting_write(&one, 1).await;
+    one.until("a whole second of waiting", |seen| seen.oldest_wait >= Some(Duration::from_secs(1))).await;
+    assert!(!write.is_finished(), "it was told that all is well");
+    one.database.set_acks(0, LIMIT).await.expect("no acknowledgements");
+    end(write).await.expect("no panic").expect("it is told now");
+}
+
+async fn e11_e12_a_server_closes_whatever_its_clients_do(flavour: Flavour) {
+    let one = Member::new(flavour, 1).await;
+    one.lead_alone(1).await;
+    one.make_table().await;
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        clients.push(one.client().await);
+    }
+    let busy: [&[&str]; 2] = [
+        &["CREATE TABLE app.locked (k INT)", "LOCK TABLES app.locked WRITE"],
+        &["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "BEGIN", "INSERT INTO app.t VALUES (1, '')"],
+    ];
+    for (client, statements) in clients.iter_mut().zip(busy) {
+        for statement in statements {
+            client.run("keeping it busy", statement).await.expect("a statement");
+        }
+    }
+    // Two statements that last: a query, and a change of a table that waits for the open transaction.
+    let (mut query, mut change) = (one.client().await, one.client().await);
+    let query = tokio::spawn(async move { query.run("asking", "SELECT SLEEP(100000)").await });
+    let change = tokio::spawn(async move { change.run("changing", "ALTER TABLE app.t ADD COLUMN w INT").await });
+    one.database.close(LIMIT).await.expect("it closes");
+    assert_eq!(one.look().await.access, Access::ReadOnly);
+    let _ = (end(query).await, end(change).await);
+    for client in &mut clients {
+        client.run("going on", "SELECT 1").await.expect_err("its connection was ended");
+    }
+    assert!(one.keys().await.is_empty(), "what was not committed is not there");
+    // And behind a lock of everything, as backups take it.
+    one.database.open(pilotfish_autopilot::Term(2), LIMIT).await.expect("it opens");
+    let at = super::Place::Socket(one.server.socket());
+    let root = super::Target { at, user: "root".into(), password: super::Secret::new("root's") };
+    let mut backup = super::Connection::open(&root, LIMIT).await.expect("root's connection");
+    backup.run("locking", "FLUSH TABLES WITH READ LOCK").await.expect("a lock");
+    one.database.close(LIMIT).await.expect("it closes");
+    assert_eq!(one.look().await.access, Access::ReadOnly);
+    backup.run("going on", "SELECT 1").await.expect_err("its connection was ended");
 }

@@ -155,7 +155,8 @@ pub(in crate::supervise) fn check_id(service: &str) -> String {
 }
 
 fn registration(service: &Service, status: ServiceStatus, owner: &Owner) -> ServiceRegistration {
-    let mut meta: BTreeMap<String, String> = service.meta.iter().cloned().collect();
+    let mut meta = BTreeMap::new();
+    meta.extend(service.meta.iter().cloned());
     if meta.len() < META_PAIRS {
         meta.insert(owner::KEY.to_owned(), owner.text().to_owned());
     }

@@ -62,7 +62,9 @@ fn frozen() {
     let consul = Consul::start();
     let pilot = registered(&consul, "frozen");
     consul.pause();
-    pilot.wait_for_job("frozen", |job| job["service"]["lastHeartbeat"].as_f64().is_some_and(|age| age > 6.0));
+    pilot.wait_for_line("did not answer");
+    // Until several more have not been answered either.
+    pilot.wait_for_job("frozen", |job| job["service"]["lastHeartbeat"].as_f64().is_some_and(|age| age > 12.0));
     assert_eq!(pilot.stdout.all("did not answer").len(), 1, "told, but not again and again: {}", pilot.story());
     assert_eq!(pilot.job("app")["runs"], 1);
     assert_eq!(pilot.job("frozen")["health"], "healthy", "the catalog says nothing about the service's health");
@@ -76,7 +78,7 @@ fn slow() {
     let proxy = Proxy::start(consul.http());
     proxy.set(Mode::Delay(Duration::from_millis(300)));
     let mut slow = service("slow");
-    slow["health"]["ttl"] = "8s".into();
+    slow["health"]["ttl"] = "12s".into();
     let pilot = stage(proxy.address(), &[slow]).file("healthy", "").start();
     wait_for_passing(&consul, "slow");
     let beats = |count: usize| {

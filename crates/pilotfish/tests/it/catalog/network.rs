@@ -67,7 +67,7 @@ fn a_host_is_cut_off_and_the_network_heals() {
     ip("addr add 10.99.0.3/24 dev cut");
     let consul = Consul::start_with(ConsulOptions { ip: Some(CONSUL), ..ConsulOptions::default() });
     let mut severed = service("severed");
-    severed["health"]["ttl"] = "3s".into();
+    severed["health"]["ttl"] = "9s".into();
     let config = json!({
         "consul": consul.http().to_string(), "logging": { "level": "debug" },
         "jobs": [app(), severed, { "name": "react", "exec": "react", "when": { "source": "watch.severed", "each": "changed" } }],

@@ -3,7 +3,7 @@
 use pilotfish_testing::{Certificates, Consul, ConsulOptions};
 use serde_json::json;
 
-use super::view::{assert_absent, assert_passing, wait_for_passing};
+use super::view::{assert_absent, assert_passing, wait_for_absence, wait_for_passing};
 use super::{app, service, stage, stage_of, wait_for_heartbeats};
 
 const TOKEN: &str = "6f1c1d7e-0f0a-4d5c-9c0e-0123456789ab";
@@ -90,7 +90,7 @@ fn a_unix_socket() {
     wait_for_passing(&consul, "local");
     pilot.wait_for_job("local", |job| job["service"]["agent"] == address);
     pilot.stop();
-    assert_absent(&consul, "local");
+    wait_for_absence(&consul, "local");
 }
 
 /// failure-modes.md, F-B6.
@@ -129,8 +129,10 @@ fn a_token_is_rotated_without_a_restart() {
         (token["AccessorID"].as_str().unwrap().to_owned(), token["SecretID"].as_str().unwrap().to_owned())
     };
     let (old_name, old) = token();
+    let mut rotated = service("rotated");
+    rotated["health"]["ttl"] = "30s".into();
     let config = json!({
-        "consul": { "address": consul.http().to_string(), "tokenFile": "@DIR@/token" }, "jobs": [app(), service("rotated")],
+        "consul": { "address": consul.http().to_string(), "tokenFile": "@DIR@/token" }, "jobs": [app(), rotated],
     });
     let pilot = stage_of(config).file("healthy", "").file("token", &old).start();
     wait_for_passing(&consul, "rotated");

@@ -3,7 +3,7 @@
 use pilotfish_testing::{Consul, ConsulCluster, wait_until};
 use serde_json::json;
 
-use super::view::{answer, assert_absent, instances, wait_for_passing};
+use super::view::{answer, instances, wait_for_absence, wait_for_passing};
 use super::{app, rename_host, stage_of, wait_for_heartbeats};
 use crate::stage::{End, Pilot, Signal, Stage, consul};
 
@@ -26,9 +26,9 @@ fn contested(pilot: &Pilot, name: &str) -> String {
 #[test]
 fn a_second_one_refuses_and_its_application_runs() {
     let consul = consul();
-    let first = twin(&consul, "refused-twin", 4001, "3s").start();
+    let first = twin(&consul, "refused-twin", 4001, "9s").start();
     wait_for_passing(&consul, "refused-twin");
-    let second = twin(&consul, "refused-twin", 4002, "3s").start();
+    let second = twin(&consul, "refused-twin", 4002, "9s").start();
     let by = contested(&second, "refused-twin");
     assert!(by.starts_with("one-name pid 1 "), "{by}");
     let first_holds = || {
@@ -48,9 +48,9 @@ fn a_second_one_refuses_and_its_application_runs() {
     assert!(second.output_of(&["pilotfish", "status"]).contains("contested"));
 
     // One that is told to does not even run.
-    let mut strict = twin(&consul, "refused-twin", 4004, "3s");
+    let mut strict = twin(&consul, "refused-twin", 4004, "9s");
     let config = std::fs::read_to_string(strict.path().join("config.json5")).unwrap();
-    strict.config(&config.replace("\"ttl\":\"3s\"}", "\"ttl\":\"3s\"},\"consul\":{\"exitOnConflict\":true}"));
+    strict.config(&config.replace("\"ttl\":\"9s\"}", "\"ttl\":\"9s\"},\"consul\":{\"exitOnConflict\":true}"));
     let strict = strict.start();
     assert_eq!(strict.wait_for_end(), End::Code(2));
     strict.wait_for_line("stopping: another supervisor has registered refused-twin-one-name");
@@ -59,7 +59,7 @@ fn a_second_one_refuses_and_its_application_runs() {
     // What is not its own it leaves alone when it stops; and when the first one stops, the next one is there.
     second.stop();
     first_holds();
-    let third = twin(&consul, "refused-twin", 4003, "3s").start();
+    let third = twin(&consul, "refused-twin", 4003, "9s").start();
     contested(&third, "refused-twin");
     first.stop();
     third.wait_for("the third one to be registered", || {
@@ -73,13 +73,13 @@ fn a_second_one_refuses_and_its_application_runs() {
 #[test]
 fn a_successor_waits_for_the_ttl_of_a_predecessor_that_was_killed() {
     let consul = consul();
-    let first = twin(&consul, "succeeded-twin", 4001, "4s").start();
+    let first = twin(&consul, "succeeded-twin", 4001, "12s").start();
     wait_for_passing(&consul, "succeeded-twin");
     // The kernel gives the number of a namespace that is gone to the next one, which would be a proof. This one is kept.
     let _kept = std::fs::File::open(format!("/proc/{}/ns/pid", first.pid().as_raw_nonzero())).unwrap();
     first.signal(Signal::KILL);
     first.wait_for_end();
-    let second = twin(&consul, "succeeded-twin", 4002, "4s").start();
+    let second = twin(&consul, "succeeded-twin", 4002, "12s").start();
     contested(&second, "succeeded-twin");
     second.wait_for("the second one to be registered", || {
         let found = instances(&consul, "succeeded-twin")?;
@@ -87,7 +87,7 @@ fn a_successor_waits_for_the_ttl_of_a_predecessor_that_was_killed() {
     });
     assert_eq!(second.stdout.all("another supervisor that lives"), [""; 0]);
     second.stop();
-    assert_absent(&consul, "succeeded-twin");
+    wait_for_absence(&consul, "succeeded-twin");
 }
 
 /// A service manager starts the supervisor again among the same processes: there its predecessor is seen to be gone.
@@ -111,9 +111,9 @@ fn a_successor_that_sees_its_predecessor_gone_does_not_wait() {
 #[test]
 fn a_second_one_with_another_agent() {
     let cluster = ConsulCluster::start();
-    let first = twin(&cluster.servers[0], "far-twin", 4001, "5s").start();
+    let first = twin(&cluster.servers[0], "far-twin", 4001, "12s").start();
     let home = wait_for_passing(&cluster.servers[1], "far-twin").node;
-    let second = twin(&cluster.servers[1], "far-twin", 4002, "5s").start();
+    let second = twin(&cluster.servers[1], "far-twin", 4002, "12s").start();
     contested(&second, "far-twin");
     wait_for_heartbeats(&first, "far-twin", 4, || {
         if let Some(found) = instances(&cluster.servers[1], "far-twin") {

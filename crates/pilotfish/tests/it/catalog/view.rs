@@ -1,7 +1,12 @@
 //! What a real Consul knows of the services that tests supervise, asked past any client under test.
 
+use std::time::{Duration, Instant};
+
 use pilotfish_testing::{Consul, wait_until};
 use serde_json::{Value, json};
+
+/// When an agent is told once more what the catalog should have been told by it.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
 
 /// One instance of a service as its clients see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +32,20 @@ pub(crate) fn answer(consul: &Consul, path: &str) -> Value {
     wait_until(path, || get(consul, path))
 }
 
-/// Sends something that Consul must accept.
+/// Sends something that Consul must accept, again while it cannot, as without a leader: nothing that tests send so does harm twice.
 #[track_caller]
 pub(crate) fn put(consul: &Consul, path: &str, body: &str) {
-    let answer = consul.request("PUT", path, body);
-    assert!(matches!(&answer, Some((200, _))), "PUT {path}: {answer:?}");
+    let answer = wait_until(&format!("consul to take PUT {path}"), || {
+        consul.request("PUT", path, body).filter(|(status, _)| *status < 500)
+    });
+    assert_eq!(answer.0, 200, "PUT {path}: {}", answer.1);
+}
+
+/// Deletes a key.
+#[track_caller]
+pub(crate) fn delete_key(consul: &Consul, key: &str) {
+    let deleted = || consul.request("DELETE", &format!("/v1/kv/{key}"), "").filter(|(status, _)| *status == 200);
+    wait_until(&format!("consul to delete {key}"), deleted);
 }
 
 /// All instances of a service, whatever their health; nothing while Consul does not answer.
@@ -76,6 +90,13 @@ pub(crate) fn assert_absent(consul: &Consul, service: &str) {
     assert_eq!(found, [], "{service}");
 }
 
+/// Waits until nobody is registered under this name. A supervisor that stops waits for half a second until the catalog has answered; a busy
+/// catalog carries out what it was told a moment later. Nothing else would ever remove the service.
+#[track_caller]
+pub(crate) fn wait_for_absence(consul: &Consul, service: &str) {
+    wait_for_statuses(consul, service, &[]);
+}
+
 /// The service is registered once and passing, if Consul answers at all: under load it may not at every look.
 #[track_caller]
 pub(crate) fn assert_passing(consul: &Consul, service: &str) {
@@ -93,11 +114,25 @@ pub(crate) fn wait_for_passing(consul: &Consul, service: &str) -> Instance {
     })
 }
 
-/// Registers an instance that no supervisor looks after, without a check and so always healthy.
+/// Registers an instance that no supervisor looks after, without a check and so always healthy, and waits until the catalog has it. An agent
+/// that finds no leader at that moment tells the catalog minutes later, unless it is asked again.
 #[track_caller]
 pub(crate) fn register(consul: &Consul, service: &str, id: &str, port: u16, tags: &[&str]) {
-    let body = json!({ "Name": service, "ID": id, "Address": "192.0.2.1", "Port": port, "Tags": tags });
-    put(consul, "/v1/agent/service/register", &body.to_string());
+    let body = json!({ "Name": service, "ID": id, "Address": "192.0.2.1", "Port": port, "Tags": tags }).to_string();
+    let known = || {
+        let found = get(consul, &format!("/v1/catalog/service/{service}"))?;
+        let own = found.as_array()?.iter().find(|found| found["ServiceID"] == id)?.clone();
+        let told = own["ServiceTags"].as_array().map_or(&[][..], Vec::as_slice);
+        (own["ServicePort"] == port && *told == *json!(tags).as_array()?).then_some(())
+    };
+    let mut asked: Option<Instant> = None;
+    wait_until(&format!("the catalog to have {id}"), || {
+        if asked.is_none_or(|asked| asked.elapsed() > ASK_AGAIN) {
+            put(consul, "/v1/agent/service/register", &body);
+            asked = Some(Instant::now());
+        }
+        known()
+    });
 }
 
 /// Removes an instance from its agent.

@@ -45,7 +45,7 @@ fn slide_27_config_runs_slide_51_heartbeat_registers_with_id_address_and_ttl() {
     let service = &entry["Service"];
     assert_eq!(service["ID"], format!("customers-{}", hostname(&pilot)));
     assert_eq!((service["Address"].as_str(), service["Port"].as_u64()), (Some(ADDRESS), Some(4000)));
-    let checks = super::ask(&pilot, "/v1/agent/checks").unwrap().to_string();
+    let checks = pilot.wait_for("the checks", || super::ask(&pilot, "/v1/agent/checks")).to_string();
     assert!(
         checks.contains("\"Type\":\"ttl\"") || checks.contains("\"ttl\"") || !checks.contains("http\""),
         "{checks}"
@@ -78,7 +78,7 @@ fn slide_52_failing_check_lets_ttl_expire() {
     pilot.write("broken", "");
     wait_for_service(&pilot, "customers", "critical");
     assert_eq!(pilot.pid_of("node"), node, "nothing else happens");
-    assert_eq!(pilot.job("customers")["health"], "unhealthy");
+    pilot.wait_for_job("customers", |job| job["health"] == "unhealthy");
     std::fs::remove_file(pilot.file("broken")).unwrap();
     wait_for_service(&pilot, "customers", "passing");
 }

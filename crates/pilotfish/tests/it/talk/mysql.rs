@@ -38,7 +38,8 @@ fn asked(pilot: &Pilot) -> Vec<String> {
 fn slides_70_to_74_config_runs_and_slide_97_is_reloaded_on_sighup() {
     let pilot = mysql("true");
     wait_for_service(&pilot, "mysql", "passing");
-    assert_eq!(asked(&pilot)[..2], ["pre_start", "mysqld --console --log-bin=mysql-bin"], "slide 76: in this order");
+    let begun: Vec<String> = asked(&pilot).into_iter().filter(|word| word != "health").collect();
+    assert_eq!(begun[..2], ["pre_start", "mysqld --console --log-bin=mysql-bin"], "slide 76: in this order");
     let mysqld = pilot.pid_of("mysqld");
     // Slides 95 to 97: the primary rewrites the config and sends SIGHUP.
     pilot.write("containerpilot.json", SLIDE_97);

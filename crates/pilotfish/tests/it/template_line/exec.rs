@@ -7,8 +7,8 @@ use crate::stage::{End, Pilot, Signal};
 
 /// Writes what it sees and gets, and leaves an orphan behind.
 const CHILD: &str = "cat @DIR@/out/file >> @DIR@/started; echo $$ >> @DIR@/pids
-for signal in HUP USR1 USR2 WINCH; do trap \"echo $signal >> @DIR@/heard\" $signal; done
 for signal in TERM INT QUIT; do trap \"echo $signal >> @DIR@/heard; exit 5\" $signal; done
+for signal in HUP USR1 USR2 WINCH; do trap \"echo $signal >> @DIR@/heard\" $signal; done
 (setsid sh -c 'exit 0' &)
 while :; do sleep 0.05; done";
 

@@ -34,13 +34,18 @@ fn register(consul: &pilotfish_testing::Consul, node: &str, id: &str, tags: &[&s
     put(consul, "/v1/catalog/register", &body.to_string());
 }
 
+/// All instances and nodes, put there by each test that asks for some: one must not see another's come.
+fn populate(consul: &pilotfish_testing::Consul) {
+    register(consul, "fn-a", "web-1", &["primary", "v2"], &[("c1", "passing")]);
+    register(consul, "fn-b", "web-2", &["v1"], &[("c2", "passing"), ("c3", "warning")]);
+    register(consul, "fn-b", "web-3", &[], &[("c4", "critical")]);
+    register(consul, "fn-c", "web-4", &["v1"], &[("_service_maintenance:web-4", "critical")]);
+}
+
 #[test]
 fn services_by_tag_state_and_distance() {
     let (consul, _) = shared();
-    register(&consul, "fn-a", "web-1", &["primary", "v2"], &[("c1", "passing")]);
-    register(&consul, "fn-b", "web-2", &["v1"], &[("c2", "passing"), ("c3", "warning")]);
-    register(&consul, "fn-b", "web-3", &[], &[("c4", "critical")]);
-    register(&consul, "fn-c", "web-4", &["v1"], &[("_service_maintenance:web-4", "critical")]);
+    populate(&consul);
     let queries = [
         ("fn-web", "web-1"),
         ("fn-web|passing", "web-1"),
@@ -82,7 +87,7 @@ fn services_by_tag_state_and_distance() {
 #[test]
 fn the_catalog_as_a_whole() {
     let (consul, _) = shared();
-    register(&consul, "fn-a", "web-1", &["primary", "v2"], &[("c1", "passing")]);
+    populate(&consul);
     let services = printed("{{ range services }}{{ .Name }}:{{ .Tags }}\n{{ end }}");
     assert!(services.lines().any(|line| line == "consul:[]"), "{services}");
     assert!(services.lines().any(|line| line.starts_with("fn-web:[") && line.contains("primary")), "{services}");

@@ -77,7 +77,9 @@ fn a_full_disk_keeps_the_file_and_is_found_to_have_room_again() {
     let obstacle = pilot.wait_for("the failure", || state(&pilot)["obstacle"].as_str().map(str::to_owned));
     assert!(obstacle.contains("No space left on device"), "{obstacle}");
     assert_eq!(read(), "small");
-    assert_eq!(pilot.output_of(&["ls", "-A", "@DIR@/small"]), "file\nfiller\n", "nothing half is left");
+    // It is tried again now and then, with another file for a moment.
+    let nothing_half = || (pilot.output_of(&["ls", "-A", "@DIR@/small"]) == "file\nfiller\n").then_some(());
+    pilot.wait_for("nothing half to be left", nothing_half);
     pilot.output_of(&["rm", "@DIR@/small/filler"]);
     pilot.wait_for("the new file", || (read() == large).then_some(()));
     pilot.wait_for("the command", || (runs(&pilot) == 1).then_some(()));

@@ -116,7 +116,7 @@ fn on_change_waits_for_the_application_to_be_healthy() {
 fn heartbeats_are_not_changes() {
     let consul = consul();
     let mut beating = crate::catalog::service("beating");
-    beating["health"] = json!({ "interval": "50ms", "ttl": "10s" });
+    beating["health"] = json!({ "interval": "50ms", "ttl": "60s" });
     let pilot = watch(consul.http(), json!({ "name": "beating", "interval": "1s" })).start();
     let other = crate::catalog::stage(consul.http(), &[beating]).start();
     wait_for_reactions(&pilot, 1);

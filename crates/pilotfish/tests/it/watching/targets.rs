@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{reactions, state, wait_for_members, wait_for_reactions, watch};
-use crate::catalog::view::{deregister, put, register};
+use crate::catalog::view::{delete_key, deregister, put, register};
 use crate::stage::consul;
 
 #[test]
@@ -56,7 +56,7 @@ fn a_key() {
     put(&consul, "/v1/kv/a-key/other", "x");
     put(&consul, "/v1/kv/a-key/color", "blue");
     wait_for_reactions(&pilot, 2);
-    consul.request("DELETE", "/v1/kv/a-key/color", "").unwrap();
+    delete_key(&consul, "a-key/color");
     wait_for_reactions(&pilot, 3);
     wait_for_members(&pilot, &json!([]));
 }
@@ -73,7 +73,7 @@ fn a_prefix_of_keys() {
     wait_for_reactions(&pilot, 2);
     put(&consul, "/v1/kv/some-keys/one", "changed");
     wait_for_reactions(&pilot, 3);
-    consul.request("DELETE", "/v1/kv/some-keys/two", "").unwrap();
+    delete_key(&consul, "some-keys/two");
     wait_for_reactions(&pilot, 4);
     wait_for_members(&pilot, &json!(["some-keys/one"]));
 }
