@@ -1,6 +1,8 @@
 //! A catalog that is away, wiped, or loses its leader.
 
-use pilotfish_testing::mysql::{Flavour, MySqlCluster, Part, Writer, board};
+use std::time::Duration;
+
+use pilotfish_testing::mysql::{ClusterOptions, Flavour, MySqlCluster, Part, Writer, board};
 use pilotfish_testing::{Consul, ConsulCluster, ConsulOptions, Kind, OnlyConsul};
 
 use crate::{Setting, patient, turn};
@@ -57,16 +59,18 @@ fn d3_d14_all_three_consuls_are_gone_for_twenty_seconds() {
     let turn = turn();
     let mut consul = ConsulCluster::start();
     let addresses: Vec<_> = consul.servers.iter().map(Consul::http).collect();
-    let cluster = MySqlCluster::start(&patient(Flavour::MariaDb, &addresses));
+    // A third of it may a server be silent, also on a machine that has much else to do.
+    let lease = Duration::from_secs(15);
+    let cluster = MySqlCluster::start(&ClusterOptions { lease, ..patient(Flavour::MariaDb, &addresses) });
     let primary = cluster.settle();
     let server = cluster.members[primary].pid(Part::Server);
     let writer = Writer::to_primary(addresses[0]);
     writer.wait_for(50);
     consul.kill();
-    // The lease was renewed nine seconds before its end.
+    // The lease was renewed fifteen seconds before its end.
     cluster.wait_for("twenty seconds without a catalog", |cluster| {
         let report = cluster.members[primary].report()?;
-        (report["lease"]["left"].as_f64()? < -11.0 && report["why"]["code"] == "riding-out").then_some(())
+        (report["lease"]["left"].as_f64()? < -5.0 && report["why"]["code"] == "riding-out").then_some(())
     });
     writer.wait_for(50);
     consul.start_again();

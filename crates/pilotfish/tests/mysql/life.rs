@@ -59,7 +59,9 @@ fn who_was_connected_to_a_replica_connects_again_when_it_leads() {
     let state = leader.as_operator("SELECT @@global.gtid_binlog_state").expect("the leader answers");
     let writers =
         state.iter().flat_map(|state| state.split(',')).filter_map(|gtid| gtid.split('-').nth(1)?.parse().ok());
-    assert_eq!(writers.min(), Some(2_147_483_649_u64), "nobody wrote under a replica's number: {state:?}");
+    // Whoever was first to lead.
+    let lowest: Option<u64> = writers.min();
+    assert!(lowest.is_some_and(|number| number > 2_147_483_648), "nobody wrote under a replica's number: {state:?}");
 }
 
 #[test]
