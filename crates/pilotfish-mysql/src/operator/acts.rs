@@ -24,12 +24,13 @@ const POLITE_STOP: Duration = Duration::from_secs(60);
 const FAILURE_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
 impl Operator {
-    pub(super) fn perform(&mut self, now: Time, act: Act) {
+    /// Begins an act; false if it has failed already, so that the next decision would be the same.
+    pub(super) fn perform(&mut self, now: Time, act: Act) -> bool {
         if let Some(class) = act.failure_class() {
             self.view.budget.spend(class, now);
         }
         match act.lane() {
-            Lane::None => self.remember(&act),
+            Lane::None => return self.remember(&act),
             Lane::Lease => {
                 if let Act::WriteLease { cas, change, value } = act {
                     self.write_lease(now, cas, change, value);
@@ -38,14 +39,19 @@ impl Operator {
             Lane::Catalog => self.carry_out_in_catalog(now, act),
             Lane::Server => self.begin(act),
         }
+        true
     }
 
-    fn remember(&mut self, act: &Act) {
-        let Act::Remember { seen } = act else { return };
-        if let Err(error) = self.disk.remember(*seen) {
-            (self.log)(Level::Error, &format!("cannot remember the epoch of the lease: {error}"));
+    /// As long as the disk is full it fails again and again: that is told once.
+    fn remember(&mut self, act: &Act) -> bool {
+        let Act::Remember { seen } = act else { return true };
+        let error = self.disk.remember(*seen).err().map(|error| error.to_string());
+        if let Some(text) = error.as_ref().filter(|_| error != self.told.unwritten) {
+            (self.log)(Level::Error, &format!("cannot remember the epoch of the lease: {text}"));
         }
         self.read_disk();
+        self.told.unwritten = error;
+        self.told.unwritten.is_none()
     }
 
     /// Takes what is on disk into the view.

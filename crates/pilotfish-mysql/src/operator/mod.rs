@@ -47,7 +47,7 @@ use watching::Watching;
 
 /// More acts in one moment than this: the decisions contradict each other, and somebody must be told.
 const ACTS_AT_ONCE: usize = 12;
-/// How long a decision to which the judge objects is put off.
+/// How long a decision to which the judge objects is put off, or one that could not be carried out.
 const OBJECTION_PAUSE: Duration = Duration::from_millis(100);
 /// Decisions that are kept for reports.
 const DECISIONS: usize = 40;
@@ -127,6 +127,8 @@ struct Told {
     waiting: Option<(&'static str, Time, bool)>,
     until: Option<Time>,
     doing: Option<String>,
+    /// Why what was seen of the lease cannot be written down.
+    unwritten: Option<String>,
     decisions: VecDeque<Decided>,
     counters: BTreeMap<&'static str, u64>,
     promotion: Vec<Phase>,
@@ -280,7 +282,10 @@ impl Operator {
                 self.wake = decision.until;
                 return;
             }
-            self.perform(now, decision.act);
+            if !self.perform(now, decision.act) {
+                self.wake = Some(now.after(OBJECTION_PAUSE));
+                return;
+            }
         }
         (self.log)(Level::Error, "too many acts at once, a mistake of ours; going on in a moment");
         self.wake = Some(clock::now().after(OBJECTION_PAUSE));

@@ -49,6 +49,8 @@ fn a_primary_whose_disk_is_full(reserved: u32) {
     tallies.extend(others.into_iter().map(Writer::stop));
     setting.cluster.settle();
     setting.cluster.verify(&tallies);
+    let log = setting.cluster.members[first].log();
+    assert!(!log.contains("too many acts at once"), "{log}");
 }
 
 /// The operator could still write, in what is left for root alone.

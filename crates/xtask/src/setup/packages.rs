@@ -9,7 +9,7 @@ use rustix::process::geteuid;
 use crate::workspace::find_program;
 
 /// A program, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 19] = [
+const PROGRAMS: [(&str, &str); 22] = [
     ("nginx", "nginx"),
     ("node", "nodejs"),
     ("npm", "npm"),
@@ -20,6 +20,9 @@ const PROGRAMS: [(&str, &str); 19] = [
     ("iptables", "iptables"),
     ("unshare", "util-linux"),
     ("setpriv", "util-linux"),
+    ("fsfreeze", "util-linux"),
+    ("mount", "mount"),
+    ("mkfs.ext4", "e2fsprogs"),
     ("ps", "procps"),
     ("openssl", "openssl"),
     ("dpkg-deb", "dpkg"),
