@@ -11,11 +11,6 @@ use crate::wait::wait_until;
 /// Servers of a cluster: the least that survives the loss of one.
 const SERVERS: u8 = 3;
 
-/// Consul's time-outs, in units of the shortest that it allows: with that, whoever has not heard of the leader for a second elects another one.
-/// Clusters of tests have more, because on a busy machine they would do nothing else.
-const QUICK: u8 = 1;
-const STEADY: u8 = 3;
-
 /// Whether a test of this process has a cluster. One at a time: each is three servers that must answer each other in time.
 static TAKEN: Mutex<bool> = Mutex::new(false);
 static RETURNED: Condvar = Condvar::new();
@@ -38,7 +33,7 @@ impl Drop for Turn {
     }
 }
 
-/// Three servers on 127.0.0.1, 127.0.0.2 and 127.0.0.3.
+/// Three servers on 127.0.0.1, 127.0.0.2 and 127.0.0.3 with the shortest time-outs that Consul allows.
 pub struct ConsulCluster {
     /// The servers.
     pub servers: Vec<Consul>,
@@ -53,25 +48,25 @@ impl ConsulCluster {
     /// When they find no leader.
     pub fn start() -> ConsulCluster {
         let turn = Turn::take();
-        ConsulCluster { _turn: Some(turn), ..ConsulCluster::launch(None, STEADY) }
+        ConsulCluster { _turn: Some(turn), ..ConsulCluster::launch(None) }
     }
 
-    /// The same with this binary and the shortest time-outs that Consul allows, whoever else has a cluster.
+    /// The same with this binary, whoever else has a cluster.
     ///
     /// # Panics
     /// When they find no leader.
     pub fn start_with(consul: Option<&Path>) -> ConsulCluster {
-        ConsulCluster::launch(consul, QUICK)
+        ConsulCluster::launch(consul)
     }
 
-    fn launch(consul: Option<&Path>, raft_multiplier: u8) -> ConsulCluster {
+    fn launch(consul: Option<&Path>) -> ConsulCluster {
         let ips: Vec<Ipv4Addr> = (1..=SERVERS).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect();
         let ports: Vec<(u16, u16)> = ips.iter().map(|ip| (free_port((*ip).into()), free_port((*ip).into()))).collect();
         let join: Vec<SocketAddr> =
             ips.iter().zip(&ports).map(|(ip, (serf, _))| SocketAddr::from((*ip, *serf))).collect();
         let start = |(ip, (serf, rpc)): (&Ipv4Addr, &(u16, u16))| {
             let expect = usize::from(SERVERS);
-            let peers = Peers { expect, join: join.clone(), serf: *serf, rpc: *rpc, raft_multiplier };
+            let peers = Peers { expect, join: join.clone(), serf: *serf, rpc: *rpc };
             let node = format!("server{}", ip.octets()[3]);
             let options = ConsulOptions {
                 node: Some(node),

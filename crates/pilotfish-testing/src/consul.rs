@@ -83,8 +83,6 @@ pub(crate) struct Peers {
     pub(crate) join: Vec<SocketAddr>,
     pub(crate) serf: u16,
     pub(crate) rpc: u16,
-    /// Consul's time-outs, in units of the shortest that it allows.
-    pub(crate) raft_multiplier: u8,
 }
 
 /// A running (or stopped) Consul. It is killed, and its data removed, on drop.
@@ -270,12 +268,10 @@ impl Consul {
             if self.options.unix_socket { format!(" unix://{}", self.socket().display()) } else { String::new() };
         let dns = if self.options.dns { i32::from(self.dns_port) } else { -1 };
         let https = if self.options.tls.is_some() { i32::from(self.https_port) } else { -1 };
-        // One server alone misses nobody's heartbeats.
-        let raft = self.peers.as_ref().map_or(1, |peers| peers.raft_multiplier);
         let mut config = format!(
             r#"{{"node_name": {:?}, "bind_addr": "{ip}", "client_addr": "{ip}", "addresses": {{"http": "{ip}{socket}"}},
                 "ports": {{"http": {}, "https": {https}, "serf_lan": {}, "server": {}, "serf_wan": -1, "dns": {dns}, "grpc": -1}},
-                "performance": {{"raft_multiplier": {raft}}}, "disable_update_check": true, "leave_on_terminate": false,
+                "performance": {{"raft_multiplier": 1}}, "disable_update_check": true, "leave_on_terminate": false,
                 "skip_leave_on_interrupt": true"#,
             self.node(),
             self.http_port,
