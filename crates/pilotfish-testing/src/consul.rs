@@ -70,7 +70,7 @@ pub struct ConsulOptions {
     pub dns: bool,
     /// The binary that serves the embedded catalog, if not the one beside the tests.
     pub pilotfish: Option<PathBuf>,
-    /// The binary of a real Consul, if not what [`binary`] finds.
+    /// The binary of a real Consul, if not the one that the environment names or that is on the path.
     pub consul: Option<PathBuf>,
     /// More configuration, as Consul's JSON without the outer braces.
     pub extra: Option<String>,

@@ -1,6 +1,6 @@
 //! A cluster under faults that a seed chooses, with clients that write all the time, also where they should not.
 //!
-//! Each round is a few faults ([`schedule`]), carried out as they come ([`deeds`]) and undone when they are over. Then the cluster must heal by itself, hold everything
+//! Each round is a few faults (`schedule`), carried out as they come (`deeds`) and undone when they are over. Then the cluster must heal by itself, hold everything
 //! that clients were promised, and be the same on all members. Whatever fails tells the seed and the story so far.
 
 mod deeds;
