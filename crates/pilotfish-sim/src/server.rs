@@ -13,6 +13,8 @@ const DRAIN_LIMIT: u64 = 2_000_000;
 const CLOSE_LIMIT: u64 = 20_000_000;
 /// MariaDB's numbers rise with the term by so many bits. Fewer than on real servers, because terms are few here.
 const TERM_SHIFT: u64 = 20;
+/// Added to a member's number while it receives, in MariaDB's GTIDs.
+const RECEIVING: u32 = 100;
 
 impl World {
     /// An act takes effect: `operation` is the supervisor's, `server_run` the run of the server that it was meant for.
@@ -291,8 +293,11 @@ impl World {
 
     /// Appends a new transaction to a binary log.
     pub(crate) fn new_txn(&mut self, m: Index) -> Option<Txn> {
+        // Nobody receives under the number with which it writes as primary.
+        let own = m as u32 + 1;
+        let server = if self.members[m].server.writable { own } else { own + RECEIVING };
         let database = self.members[m].disk.database.as_mut()?;
-        let gtid = Gtid { server: m as u32 + 1, uuid: database.uuid, number: database.next };
+        let gtid = Gtid { server, uuid: database.uuid, number: database.next };
         let txn = self.gtids.len() as Txn;
         self.gtids.push(gtid);
         database.execute(txn, gtid);

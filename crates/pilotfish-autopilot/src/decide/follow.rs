@@ -2,7 +2,8 @@
 
 use super::{Mind, Step, can_apply, is_drained};
 use crate::act::{Act, Condemnation};
-use crate::lease::Lease;
+use crate::gtid::GtidSet;
+use crate::lease::{Lease, Seat};
 use crate::view::{Applier, Identity, Mode, Receiver, ServerFacts, SourceFacts};
 use crate::why::Why;
 
@@ -52,11 +53,13 @@ impl Mind<'_> {
 
     fn connect(&self, lease: &Lease, facts: &ServerFacts, mode: Mode) -> Step {
         let (term, to) = (lease.epoch.term, lease.holder);
-        let Some(source) = self.source(lease) else {
-            return Step::Wait(Why::SourceSilent { source: to }, None);
-        };
-        if !source.executed.contains(&facts.executed) {
-            return Step::Wait(Why::SourceBehind { source: to }, None);
+        if !self.published(lease).is_some_and(|executed| executed.contains(&facts.executed)) {
+            let Some(source) = self.source(lease) else {
+                return Step::Wait(Why::SourceSilent { source: to }, None);
+            };
+            if !source.executed.contains(&facts.executed) {
+                return Step::Wait(Why::SourceBehind { source: to }, None);
+            }
         }
         Step::Do(Act::Attach { to, term, mode }, Why::Attaching { to, mode })
     }
@@ -83,6 +86,18 @@ impl Mind<'_> {
         Some(Step::Do(Act::Condemn { reason }, why))
     }
 
+    /// What the holder has published that it has executed. That stays, so it may be old; but it is of no use when it is of other data than
+    /// those with which the holder was chosen.
+    fn published(&self, lease: &Lease) -> Option<&GtidSet> {
+        let primary = lease.config.primary;
+        let data = if primary.member == lease.holder {
+            Some(primary.data)
+        } else {
+            lease.config.in_sync.get(&lease.holder).copied()
+        };
+        self.record_of(Seat { member: lease.holder, data: data? })?.executed.as_ref()
+    }
+
     /// What the holder of this lease answered about this copy of our data.
     fn source(&self, lease: &Lease) -> Option<&SourceFacts> {
         let data = self.view.identity().map(|identity| identity.data);
@@ -92,7 +107,7 @@ impl Mind<'_> {
     }
 
     /// What we have executed and an established primary has not.
-    pub(super) fn errant(&self, lease: &Lease) -> Option<crate::gtid::GtidSet> {
+    pub(super) fn errant(&self, lease: &Lease) -> Option<GtidSet> {
         let source = self.source(lease).filter(|_| lease.is_established())?;
         (!source.executed.contains(&source.ours)).then(|| source.ours.subtract(&source.executed))
     }

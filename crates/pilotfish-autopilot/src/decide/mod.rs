@@ -146,7 +146,13 @@ impl<'a> Mind<'a> {
     fn write_value(&self, cas: u64, change: LeaseChange, why: Why, value: Lease) -> Step {
         let pause = self.policy.renew_every / 4;
         // What depends on the state of the server is not written while something is about to change it.
-        if self.view.busy.server.is_some() && depends_on_server(change) {
+        let changes = match &self.view.busy.server {
+            // A closed server that ceases to wait has what it had.
+            Some(Act::SetAcks { acks: 0, .. }) => !matches!(change, LeaseChange::HandOver(_)),
+            Some(_) => true,
+            None => false,
+        };
+        if changes && depends_on_server(change) {
             return Step::Wait(why, None);
         }
         match self.view.lease_tried.map(|tried| tried.after(pause)) {

@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use super::{Mind, Step};
 use crate::act::{Act, LeaseChange, OrderOutcome};
 use crate::budget::FailureClass;
+use crate::gtid::Flavour;
 use crate::lease::{Config, Lease, MemberId, Seat};
 use crate::time::Time;
 use crate::view::{Access, Acking, Following, Mode, ServerFacts};
@@ -84,6 +85,12 @@ impl Mind<'_> {
         }
         if let Some(step) = self.wait_for_others(lease, facts, target) {
             return Some(step);
+        }
+        // Nobody acknowledges any more. MySQL sees that only after up to a second, unless a replica hangs up meanwhile, as they do in a moment: so it is
+        // told before that, and the lease does not wait.
+        let attaches = self.view.flavour == Flavour::MySql && self.view.orders.stop.is_none();
+        if attaches && facts.acks > 0 && self.view.busy.server.is_none() {
+            return Some(Step::Do(Act::SetAcks { term, acks: 0 }, Why::SwitchingOver { to: target.member }));
         }
         let config = self.config_under(lease, facts, target)?;
         Some(self.write(

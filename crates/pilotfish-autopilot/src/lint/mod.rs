@@ -8,7 +8,7 @@ use core::fmt;
 
 use crate::act::{Act, Condemnation, Start};
 use crate::decide::Decision;
-use crate::gtid::Flavour;
+use crate::gtid::{Flavour, GtidSet};
 use crate::lease::{Epoch, Lease, LeaseState, Seat};
 use crate::policy::Policy;
 use crate::time::Time;
@@ -226,7 +226,10 @@ impl<'a> Judge<'a> {
             }
             Act::SetAcks { term, acks } => {
                 self.demand(self.holds(*term), Objection::NotHeld);
-                self.enough_acks(*acks);
+                // A closed server waits for nobody, and needs its acknowledgements again before it opens.
+                if !(*acks == 0 && self.running().is_some_and(|facts| facts.access == Access::ReadOnly)) {
+                    self.enough_acks(*acks);
+                }
             }
             Act::Open { term } => self.open(*term),
             Act::Close { term } => self.demand(self.holds(*term), Objection::NotHeld),
@@ -285,10 +288,19 @@ impl<'a> Judge<'a> {
         if self.counts_on_us() && !uncounted {
             self.demand(facts.received.subtract(&facts.executed).is_empty(), Objection::NotDrained);
         }
-        let known = self.view.source.as_ref().is_some_and(|source| {
-            source.member == to && source.term == term && facts.executed.subtract(&source.executed).is_empty()
+        let lacks_nothing = |executed: &GtidSet| facts.executed.subtract(executed).is_empty();
+        let answered = self
+            .view
+            .source
+            .as_ref()
+            .is_some_and(|source| source.member == to && source.term == term && lacks_nothing(&source.executed));
+        let published = self.view.records.get(&to).is_some_and(|record| {
+            let seat = record.data.map(|(_, data)| Seat { member: to, data });
+            let config = self.lease_value().map(|lease| &lease.config);
+            let chosen = seat.zip(config).is_some_and(|(seat, config)| config.primary == seat || config.has(seat));
+            chosen && record.executed.as_ref().is_some_and(lacks_nothing)
         });
-        self.demand(known, Objection::PerhapsErrant);
+        self.demand(answered || published, Objection::PerhapsErrant);
     }
 
     fn enough_acks(&mut self, acks: u8) {

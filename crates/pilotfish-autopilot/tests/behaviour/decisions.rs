@@ -250,6 +250,23 @@ fn y4_e10_errant_data_in_sync_waits_until_it_is_dropped() {
 }
 
 #[test]
+fn who_has_published_all_that_we_have_is_followed_without_being_asked() {
+    let mut view = follower();
+    view.server = Server::Running(ServerFacts { receiver: Receiver::Stopped, ..facts("0-1-15", "0-1-15") });
+    assert_eq!(role(&view).why, Why::SourceSilent { source: MemberId(1) });
+    view.records.insert(MemberId(1), record(1, "0-1-14"));
+    assert_eq!(role(&view).why, Why::SourceSilent { source: MemberId(1) });
+    view.records.insert(MemberId(1), record(1, "0-1-15"));
+    assert_eq!(role(&view).act, Act::Attach { to: MemberId(1), term: Term(5), mode: Mode::Acking });
+    // What it said of data that it has no more says nothing.
+    view.records.insert(MemberId(1), record(9, "0-1-15"));
+    let decision = role(&view);
+    assert_eq!(decision.why, Why::SourceSilent { source: MemberId(1) });
+    let early = Decision { act: Act::Attach { to: MemberId(1), term: Term(5), mode: Mode::Acking }, ..decision };
+    assert_eq!(lint(&view, &Policy::with_ttl(TTL), at(10_000), &early), [Objection::PerhapsErrant]);
+}
+
+#[test]
 fn m1_e4_an_in_sync_relay_log_is_applied_before_it_is_let_go() {
     let mut view = follower();
     view.server = Server::Running(ServerFacts { receiver: Receiver::Stopped, ..facts("0-1-13", "0-1-15") });

@@ -177,6 +177,31 @@ fn m5_y2_fewer_acks_are_asked_for_only_after_the_lease_says_so() {
 }
 
 #[test]
+fn y_a_closed_server_ceases_to_wait_before_its_replicas_hang_up_and_the_lease_does_not_wait_for_that() {
+    let mut view = leader();
+    view.flavour = Flavour::MySql;
+    let executed = GtidSet::parse(Flavour::MySql, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-15").expect("it is one");
+    with_server(&mut view, |facts| {
+        (facts.executed, facts.received, facts.settled) = (executed.clone(), executed.clone(), executed.clone());
+    });
+    for record in view.records.values_mut() {
+        (record.executed, record.received) = (Some(executed.clone()), Some(executed.clone()));
+    }
+    view.orders.switchover = Some(Switchover { id: 1, to: None, term: Term(5), since: at(9_000) });
+    assert_eq!(role(&view).act, Act::Close { term: Term(5) });
+    let cease = Act::SetAcks { term: Term(5), acks: 0 };
+    let open = Decision { act: cease.clone(), ..role(&view) };
+    assert_eq!(lint(&view, &Policy::with_ttl(TTL), at(10_000), &open), [Objection::TooFewAcks]);
+    with_server(&mut view, |facts| facts.access = Access::ReadOnly);
+    assert_eq!(role(&view).act, cease);
+    view.busy.server = Some(cease);
+    assert!(matches!(role(&view).act, Act::WriteLease { change: LeaseChange::HandOver(MemberId(3)), .. }));
+    // Anything else that is under way may change what the server has.
+    view.busy.server = Some(Act::Drain { term: Term(5) });
+    assert_eq!(role(&view).act, Act::Wait);
+}
+
+#[test]
 fn y1_whoever_may_have_waiting_commits_is_killed_and_not_asked_to_stop() {
     let mut view = leader();
     view.orders.stop = Some(at(9_000));

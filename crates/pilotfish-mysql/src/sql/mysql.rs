@@ -172,27 +172,33 @@ pub(super) async fn attach(
         Mode::Acking => access.acking_account(access.me),
         Mode::Plain => access.replication_user.clone(),
     };
-    let acking = u8::from(mode == Mode::Acking);
     stop(connection, shared, DOING, "STOP REPLICA").await?;
     shared.run().attached = None;
-    let statements = [
-        format!("SET GLOBAL server_id = {}", shared.access.receiving_id()),
-        "SET GLOBAL super_read_only = 1".to_owned(),
-        "SET GLOBAL rpl_semi_sync_source_enabled = 0".into(),
-        format!("SET GLOBAL rpl_semi_sync_replica_enabled = {acking}"),
-        "RESET REPLICA".to_owned(),
-        format!(
-            "CHANGE REPLICATION SOURCE TO SOURCE_HOST = {}, SOURCE_PORT = {}, SOURCE_USER = {}, SOURCE_PASSWORD = {}, \
-             SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, \
-             SOURCE_RETRY_COUNT = 0, SOURCE_HEARTBEAT_PERIOD = 1",
-            quote(&source.host),
-            source.port,
-            quote(&user),
-            quote(access.replication_password.expose()),
-        ),
-        "START REPLICA".to_owned(),
-    ];
-    connection.run_all(DOING, &statements).await?;
+    let settings = format!(
+        "SET GLOBAL super_read_only = 1, GLOBAL rpl_semi_sync_source_enabled = 0, \
+         GLOBAL rpl_semi_sync_replica_enabled = {}, GLOBAL server_id = {}",
+        u8::from(mode == Mode::Acking),
+        access.receiving_id(),
+    );
+    connection.run(DOING, &settings).await?;
+    // It throws the relay log away, and what is known of it.
+    let change = format!(
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = {}, SOURCE_PORT = {}, SOURCE_USER = {}, SOURCE_PASSWORD = {}, \
+         SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, \
+         SOURCE_RETRY_COUNT = 0, SOURCE_HEARTBEAT_PERIOD = 1",
+        quote(&source.host),
+        source.port,
+        quote(&user),
+        quote(access.replication_password.expose()),
+    );
+    if let Err(Error::Refused { .. }) = connection.run(DOING, &change).await {
+        // What is left of the relay log cannot be read.
+        connection.run(DOING, "RESET REPLICA").await?;
+        connection.run(DOING, &change).await?;
+    }
+    // What is received is acknowledged before it is applied.
+    connection.run(DOING, "START REPLICA IO_THREAD").await?;
+    connection.run(DOING, "START REPLICA SQL_THREAD").await?;
     shared.run().attached = Some((source.member, mode));
     let end = Instant::now() + CONNECT_PATIENCE;
     while Instant::now() < end {
