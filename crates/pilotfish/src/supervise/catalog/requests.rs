@@ -59,7 +59,8 @@ pub(super) async fn carry_out(asker: &Asker, request: Request) -> Result<Taken, 
             client.pinned(&home).status_leader().await?.endpoint
         }
         Request::Register { service, status } => {
-            let endpoint = client.agent_register(&registration(&service, status, &asker.owner)).await?.endpoint;
+            let registration = registration(&service, status, &asker.owner);
+            let endpoint = client.agent_register(&registration, &mut Vec::new()).await?.endpoint;
             asker.holds(service.id, endpoint.clone());
             endpoint
         }
