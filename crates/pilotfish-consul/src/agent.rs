@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::health::CheckStatus;
 use crate::read::{go_duration, hold};
 use crate::wire::null_is_empty;
-use crate::{Answer, Client, Error};
+use crate::{Answer, Client, Endpoint, Error};
 
 /// Longest check output that is sent, in bytes: Consul cuts it there as well (`check_output_max_size`).
 pub const CHECK_OUTPUT_LIMIT: usize = 4096;
@@ -186,11 +186,18 @@ impl Client {
 
     /// Registers a service with the agent, or replaces it. A check that exists keeps its state.
     ///
+    /// An agent takes it before it tells the catalog, and may fail at that, or be too slow; then another one is asked. To `asked` are added all
+    /// agents that may hold the service now, whatever the outcome.
+    ///
     /// # Errors
     /// See [`Error`].
-    pub async fn agent_register(&self, service: &ServiceRegistration) -> Result<Answer<()>, Error> {
+    pub async fn agent_register(
+        &self,
+        service: &ServiceRegistration,
+        asked: &mut Vec<Endpoint>,
+    ) -> Result<Answer<()>, Error> {
         let call = Call::put("/v1/agent/service/register").json(&WireRegistration::from(service));
-        Ok(self.call(call).await?.answer(()))
+        Ok(self.call_telling(call, None, asked).await?.answer(()))
     }
 
     /// Removes a service from the agent. A service that is not there counts as removed.

@@ -113,12 +113,22 @@ impl Client {
 
     /// The same; the body goes into the sink if there is one and the status is 200, else into the reply.
     pub(crate) async fn call_into(&self, call: Call, sink: Option<&mut dyn Sink>) -> Result<Reply, Error> {
+        self.call_telling(call, sink, &mut Vec::new()).await
+    }
+
+    /// The same; to `asked` is added who may have carried it out: who answered, who failed in a way that says nothing of that, and who was being
+    /// asked when the deadline passed.
+    pub(crate) async fn call_telling(
+        &self,
+        call: Call,
+        sink: Option<&mut dyn Sink>,
+        asked: &mut Vec<Endpoint>,
+    ) -> Result<Reply, Error> {
         let after = self.deadline + call.hold;
-        let mut asked = None;
-        let outcome = timeout_at(Instant::now() + after, self.call_with_token(&call, sink, &mut asked)).await;
+        let outcome = timeout_at(Instant::now() + after, self.call_with_token(&call, sink, asked)).await;
         outcome.unwrap_or_else(|_| {
-            let address = asked.as_ref().map_or_else(|| "any address".to_owned(), Endpoint::to_string);
-            if let Some(endpoint) = &asked {
+            let address = asked.last().map_or_else(|| "any address".to_owned(), Endpoint::to_string);
+            if let Some(endpoint) = asked.last() {
                 self.fault(endpoint);
             }
             let path = call.target.split('?').next().unwrap_or_default();
@@ -131,7 +141,7 @@ impl Client {
         &self,
         call: &Call,
         mut sink: Option<&mut dyn Sink>,
-        asked: &mut Option<Endpoint>,
+        asked: &mut Vec<Endpoint>,
     ) -> Result<Reply, Error> {
         let token = self.shared.token.current()?;
         match self.ask_around(call, token.as_ref(), reborrow(&mut sink), asked).await {
@@ -148,19 +158,17 @@ impl Client {
         call: &Call,
         token: Option<&Secret>,
         mut sink: Option<&mut dyn Sink>,
-        asked: &mut Option<Endpoint>,
+        asked: &mut Vec<Endpoint>,
     ) -> Result<Reply, Error> {
         if let Some(endpoint) = &self.pin {
-            *asked = Some(endpoint.clone());
-            return self.ask(endpoint, call, token, sink).await;
+            return self.ask(endpoint, call, token, sink, asked).await;
         }
         let (list, start) = self.servers().await?;
         let mut failures: Vec<(usize, Error)> = Vec::new();
         for offset in 0..list.len() {
             let position = (start + offset) % list.len();
             let endpoint = &list[position];
-            *asked = Some(endpoint.clone());
-            match self.ask(endpoint, call, token, reborrow(&mut sink)).await {
+            match self.ask(endpoint, call, token, reborrow(&mut sink), asked).await {
                 Ok(reply) => {
                     if !failures.is_empty() {
                         self.endpoints().answered(endpoint);
@@ -183,31 +191,22 @@ impl Client {
         Err(failure.unwrap_or_else(|| unresolved(&self.shared.addresses, "no server is known")))
     }
 
-    /// Asks one server, and judges what it says.
+    /// Asks one server, which stays among those that were asked unless it has certainly not done it.
     async fn ask(
         &self,
         endpoint: &Endpoint,
         call: &Call,
         token: Option<&Secret>,
         sink: Option<&mut dyn Sink>,
+        asked: &mut Vec<Endpoint>,
     ) -> Result<Reply, Error> {
-        let reply = self.transfer(endpoint, call, token, sink).await?;
-        let accepted = match reply.status {
-            200..=299 => true,
-            // Only Consul itself, with its index, may say that a key does not exist; a proxy's 404 says nothing about keys.
-            404 => call.accepts == Some(404) && reply.header("x-consul-index").is_some(),
-            status => call.accepts == Some(status),
-        };
-        if !accepted {
-            return Err(judge(endpoint.to_string(), reply.status, &reply.body));
+        asked.push(endpoint.clone());
+        let outcome = self.transfer(endpoint, call, token, sink, asked).await;
+        let outcome = outcome.and_then(|reply| accept(call, endpoint, reply));
+        if outcome.as_ref().is_err_and(|error| !error.may_have_been_done()) {
+            asked.pop();
         }
-        if reply.leader() == Leader::Unknown && !call.stale {
-            return Err(Error::NoLeader {
-                address: endpoint.to_string(),
-                text: "the answer may be out of date".into(),
-            });
-        }
-        Ok(reply)
+        outcome
     }
 
     /// Sends the request over a warm connection or a new one.
@@ -220,11 +219,14 @@ impl Client {
         call: &Call,
         token: Option<&Secret>,
         mut sink: Option<&mut dyn Sink>,
+        asked: &mut Vec<Endpoint>,
     ) -> Result<Reply, Error> {
         while let Some(connection) = self.shared.pool.take(endpoint) {
             match self.exchange(connection, endpoint, call, token, reborrow(&mut sink)).await {
                 Err(Failure::NotSent) => {}
                 Err(Failure::Lost(_)) if call.idempotent => {
+                    // Whatever the next attempt says of itself, this one may have been carried out.
+                    asked.push(endpoint.clone());
                     self.shared.pool.forget(endpoint);
                 }
                 outcome => return outcome.map_err(|failure| explain(endpoint, failure)),
@@ -288,6 +290,23 @@ impl Client {
         }
         Ok(self.endpoints().snapshot())
     }
+}
+
+/// Judges what a server says.
+fn accept(call: &Call, endpoint: &Endpoint, reply: Reply) -> Result<Reply, Error> {
+    let accepted = match reply.status {
+        200..=299 => true,
+        // Only Consul itself, with its index, may say that a key does not exist; a proxy's 404 says nothing about keys.
+        404 => call.accepts == Some(404) && reply.header("x-consul-index").is_some(),
+        status => call.accepts == Some(status),
+    };
+    if !accepted {
+        return Err(judge(endpoint.to_string(), reply.status, &reply.body));
+    }
+    if reply.leader() == Leader::Unknown && !call.stale {
+        return Err(Error::NoLeader { address: endpoint.to_string(), text: "the answer may be out of date".into() });
+    }
+    Ok(reply)
 }
 
 /// Lends what is behind an option for one attempt of several.

@@ -86,6 +86,9 @@ pub enum Event {
         call: CallId,
         /// What became of it.
         outcome: CallOutcome,
+        /// Addresses of the agents that may have taken a registration, whatever the outcome: one that fails, or is too slow for us, may hold it
+        /// all the same.
+        may_hold: Vec<String>,
     },
     /// The catalog does not know a service any more that was registered.
     ServiceMissing {

@@ -28,6 +28,7 @@ mod output;
 mod pulse;
 mod registration;
 mod reload;
+mod retry;
 mod spec;
 mod startup;
 mod status;
@@ -37,6 +38,7 @@ mod template;
 mod templates;
 mod templating;
 mod time;
+mod twins;
 mod watching;
 
 pub use calendar::Calendar;

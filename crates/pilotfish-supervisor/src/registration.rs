@@ -14,21 +14,11 @@ use crate::{
     claim::{self, CONFIRM_AFTER, Claim, LOOK_AGAIN},
     event::{CallId, CallOutcome, Effect, Notice, Other, Request},
     output::Output,
+    retry::{RETRY_MAX, RETRY_MAX_REFUSED, Retry},
     spec::{Service, ServiceStatus},
     time::Time,
+    twins::Twins,
 };
-
-/// First wait after a failed request.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-
-/// Longest wait when nobody listens: asking again costs next to nothing, and a catalog that returns is noticed within a second.
-const RETRY_MAX_REFUSED: Duration = Duration::from_millis(700);
-
-/// Longest wait when the catalog suffers, so that it is not made worse.
-const RETRY_MAX: Duration = Duration::from_secs(5);
-
-/// Most stale registrations that are remembered for removal; more agents than this do not die in a row.
-const TWINS_MAX: usize = 16;
 
 /// The registration of one service.
 #[derive(Clone, Debug)]
@@ -49,7 +39,7 @@ pub(crate) struct Registration {
     complaint: Option<String>,
     /// The agent that holds the registration.
     pub(crate) home: Option<String>,
-    twins: Vec<Twin>,
+    twins: Twins,
     pub(crate) last_beat: Option<Time>,
     /// The definition has changed since the last `Register` was sent.
     redefined: bool,
@@ -78,21 +68,6 @@ enum Kind {
     Deregister,
 }
 
-/// A registration that an earlier agent still holds.
-#[derive(Clone, Debug)]
-struct Twin {
-    home: String,
-    in_flight: Option<CallId>,
-    retry: Retry,
-}
-
-/// When a failed request is repeated.
-#[derive(Clone, Copy, Debug, Default)]
-struct Retry {
-    failures: u32,
-    at: Option<Time>,
-}
-
 impl Registration {
     pub(crate) fn new(service: Service) -> Registration {
         Registration {
@@ -107,7 +82,7 @@ impl Registration {
             forgotten: 0,
             complaint: None,
             home: None,
-            twins: Vec::new(),
+            twins: Twins::default(),
             last_beat: None,
             redefined: false,
             closed: false,
@@ -154,9 +129,7 @@ impl Registration {
     pub(crate) fn withdraw(&mut self, out: &mut Output) {
         if self.wanted.take().is_some() {
             self.retry.at = None;
-            for twin in &mut self.twins {
-                twin.retry.at = None;
-            }
+            self.twins.hurry();
         }
         self.beat_due = false;
         // An answer about the place is not waited for: there may be no time.
@@ -216,8 +189,12 @@ impl Registration {
 
     /// Nothing is left to do that a stopping supervisor should wait for.
     pub(crate) fn is_withdrawn(&self) -> bool {
-        let twins_asked = self.twins.iter().any(|twin| twin.in_flight.is_some());
-        self.wanted.is_none() && self.known == Known::Absent && self.in_flight.is_none() && !twins_asked
+        self.wanted.is_none() && self.known == Known::Absent && self.in_flight.is_none() && !self.twins.are_asked()
+    }
+
+    /// Nothing is left to do at all.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_withdrawn() && self.twins.are_gone()
     }
 
     /// Whether the catalog is known to hold the service.
@@ -226,13 +203,18 @@ impl Registration {
     }
 
     pub(crate) fn owns(&self, call: CallId) -> bool {
-        self.in_flight.is_some_and(|(id, _)| id == call) || self.twins.iter().any(|twin| twin.in_flight == Some(call))
+        self.in_flight.is_some_and(|(id, _)| id == call) || self.twins.own(call)
     }
 
-    pub(crate) fn answered(&mut self, out: &mut Output, call: CallId, outcome: CallOutcome) {
+    /// A request has its outcome; whatever that is, these agents may hold the service now.
+    pub(crate) fn answered(&mut self, out: &mut Output, call: CallId, outcome: CallOutcome, may_hold: Vec<String>) {
         match self.in_flight {
             Some((id, kind)) if id == call => {
                 self.in_flight = None;
+                // If one of them has answered, it is the home, and no twin.
+                for agent in may_hold {
+                    self.twins.doubt(agent);
+                }
                 self.own_answered(out, kind, outcome);
             }
             _ => self.twin_answered(out, call, outcome),
@@ -240,11 +222,18 @@ impl Registration {
         self.advance(out);
     }
 
+    fn twin_answered(&mut self, out: &mut Output, call: CallId, outcome: CallOutcome) {
+        let at_home = self.twins.answered(out, &self.service, self.home.as_deref(), call, outcome);
+        if at_home && self.known == Known::Present {
+            self.known = Known::Unsure;
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
         let own = self.retry.at.filter(|_| self.in_flight.is_none() && self.next_kind().is_some());
         let confirm = self.confirm_at.filter(|_| self.in_flight.is_none() && self.is_to_confirm());
         let confirm = confirm.map(|at| self.retry.at.map_or(at, |retry| at.max(retry)));
-        let twins = self.twins.iter().filter(|twin| twin.in_flight.is_none()).filter_map(|twin| twin.retry.at);
+        let twins = self.twins.deadline().filter(|_| self.is_settled());
         own.into_iter().chain(confirm).chain(twins).min()
     }
 
@@ -254,8 +243,8 @@ impl Registration {
 
     /// Sends the next request, unless one is under way or its time has not come.
     fn advance(&mut self, out: &mut Output) {
-        for twin in &mut self.twins {
-            twin.advance(out, &self.service);
+        if self.is_settled() {
+            self.twins.advance(out, &self.service);
         }
         if self.in_flight.is_some() || self.retry.is_waiting(out.now) {
             return;
@@ -293,6 +282,11 @@ impl Registration {
             (None, Known::Present | Known::Unsure) => Some(Kind::Deregister),
             (None, Known::Absent) => None,
         }
+    }
+
+    /// No agent is about to become the home: what others hold can be removed without harm to it.
+    fn is_settled(&self) -> bool {
+        self.wanted.is_none() || self.known == Known::Present || self.contested_by().is_some()
     }
 
     /// The registration is in force, and nothing about it is under way.
@@ -386,8 +380,8 @@ impl Registration {
             Kind::Look | Kind::Confirm => {}
             Kind::Deregister => {
                 self.retry = Retry::default();
-                if let Some(home) = self.home.take() {
-                    self.leave_behind(home, &address);
+                if let Some(home) = self.home.take().filter(|home| *home != address) {
+                    self.twins.leave(home);
                 }
                 self.gone(out);
             }
@@ -416,23 +410,13 @@ impl Registration {
 
     /// The agent that answered is the registration's home now; what another one holds is a stale twin.
     fn settle_home(&mut self, out: &mut Output, address: String) {
-        self.twins.retain(|twin| twin.home != address || twin.in_flight.is_some());
-        if let Some(old) = self.home.replace(address.clone()) {
-            if old != address {
-                // Another agent is asked only when this one could not be.
-                out.suspects.push(old.clone());
-            }
-            self.leave_behind(old, &address);
+        self.twins.settle(&address);
+        if let Some(old) = self.home.replace(address.clone()).filter(|old| *old != address) {
+            // Another agent is asked only when this one could not be.
+            out.suspects.push(old.clone());
+            self.twins.leave(old);
         }
         out.push(Effect::Guard { service: self.service.id.clone() });
-    }
-
-    /// What `old` holds is to be removed, unless it is the agent that has just answered.
-    fn leave_behind(&mut self, old: String, answered: &str) {
-        let remembered = self.twins.iter().any(|twin| twin.home == old);
-        if old != answered && !remembered && self.twins.len() < TWINS_MAX {
-            self.twins.push(Twin { home: old, in_flight: None, retry: Retry::default() });
-        }
     }
 
     fn unknown(&mut self, out: &mut Output, kind: Kind) {
@@ -468,55 +452,5 @@ impl Registration {
             self.complaint = Some(reason.clone());
             out.notice(Notice::CatalogFailed { service: self.service.id.clone(), reason });
         }
-    }
-
-    fn twin_answered(&mut self, out: &mut Output, call: CallId, outcome: CallOutcome) {
-        let Some(index) = self.twins.iter().position(|twin| twin.in_flight == Some(call)) else { return };
-        if self.home.as_ref() == Some(&self.twins[index].home) {
-            // The service has come back to that agent while its removal was under way: that may have hit what is wanted there.
-            self.twins.remove(index);
-            if self.known == Known::Present {
-                self.known = Known::Unsure;
-            }
-            return;
-        }
-        match outcome {
-            CallOutcome::Done { .. } | CallOutcome::Unknown => {
-                let twin = self.twins.remove(index);
-                out.notice(Notice::TwinRemoved { service: self.service.id.clone(), home: twin.home });
-            }
-            CallOutcome::Unreachable { .. } | CallOutcome::Refused { .. } | CallOutcome::Seen { .. } => {
-                let twin = &mut self.twins[index];
-                twin.in_flight = None;
-                twin.retry.failures = twin.retry.failures.saturating_add(1);
-                twin.retry.at = Some(twin.retry.next(out, RETRY_MAX));
-            }
-        }
-    }
-}
-
-impl Twin {
-    fn advance(&mut self, out: &mut Output, service: &Service) {
-        if self.in_flight.is_none() && !self.retry.is_waiting(out.now) {
-            self.in_flight = Some(out.call(Request::RemoveTwin {
-                service: service.id.clone(),
-                name: service.name.clone(),
-                home: self.home.clone(),
-            }));
-        }
-    }
-}
-
-impl Retry {
-    fn is_waiting(&self, now: Time) -> bool {
-        self.at.is_some_and(|at| at > now)
-    }
-
-    /// Doubling up to `max`, and of that a random part between a half and the whole: many supervisors must not return in step.
-    fn next(&self, out: &mut Output, max: Duration) -> Time {
-        let doublings = self.failures.saturating_sub(1).min(16);
-        let whole = RETRY_FIRST.saturating_mul(1 << doublings).min(max);
-        let permille = 500 + (out.random() % 501) as u32;
-        out.now.after(whole * permille / 1000)
     }
 }

@@ -115,7 +115,7 @@ impl Supervisor {
             Event::ReloadRequested { ticket } => self.request_reload(ticket),
             Event::Loaded(result) => self.loaded(result.map(|spec| *spec)),
             Event::MaintenanceRequested(on) => self.set_maintenance(on),
-            Event::CatalogAnswered { call, outcome } => self.catalog_answered(call, outcome),
+            Event::CatalogAnswered { call, outcome, may_hold } => self.catalog_answered(call, outcome, may_hold),
             Event::ServiceMissing { service } => self.of_service(&service, Registration::missing),
             Event::ServiceTaken { service, by } => {
                 self.of_service(&service, |registration, out| registration.taken(out, &by));
@@ -266,20 +266,20 @@ impl Supervisor {
         self.out.publish(if on { Occurrence::EnterMaintenance } else { Occurrence::ExitMaintenance });
     }
 
-    fn catalog_answered(&mut self, call: CallId, outcome: CallOutcome) {
+    fn catalog_answered(&mut self, call: CallId, outcome: CallOutcome, may_hold: Vec<String>) {
         self.heard(call, &outcome);
         let registrations = self.jobs.iter_mut().filter_map(|job| job.registration.as_mut());
         if let Some(registration) = registrations.chain(&mut self.leaving).find(|registration| registration.owns(call))
         {
-            registration.answered(&mut self.out, call, outcome);
+            registration.answered(&mut self.out, call, outcome, may_hold);
         }
-        self.leaving.retain(|registration| !registration.is_withdrawn());
+        self.leaving.retain(|registration| !registration.is_gone());
     }
 
     /// A registration whose job exists no more is withdrawn all the same, however long the catalog is away.
     pub(crate) fn let_go(&mut self, mut registration: Registration) {
         registration.withdraw(&mut self.out);
-        if registration.is_withdrawn() {
+        if registration.is_gone() {
             return;
         }
         if self.leaving.len() == LEAVING_MAX {

@@ -23,7 +23,7 @@ fn agent() {
         assert_eq!((members.len(), members[0].status), (1, MemberStatus::Alive));
         assert_eq!(members[0].tags["role"], "consul");
 
-        client.agent_register(&service("web-1")).await.unwrap();
+        client.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap();
         let known = client.agent_services().await.unwrap().value;
         assert_eq!((known["web-1"].port, known["web-1"].enable_tag_override), (80, true));
         let one = client.agent_service("web-1").await.unwrap().value;
@@ -59,7 +59,7 @@ fn checks_and_health() {
         let client = client(consul.http());
         let error = client.check_pass("service:web-1", "").await.unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }), "an unknown check means: register again; {error}");
-        client.agent_register(&service("web-1")).await.unwrap();
+        client.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap();
 
         let passing = HealthQuery { tags: vec!["a".into(), "b".into()], ..HealthQuery::passing("web") };
         assert_eq!(client.health_service(&passing).await.unwrap().value, []);
@@ -287,13 +287,13 @@ fn a_service_that_consul_has_lost_is_registered_again() {
     let mut consul = Consul::start();
     run(async {
         let client = client(consul.http());
-        client.agent_register(&service("web-1")).await.unwrap();
+        client.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap();
         client.check_pass("service:web-1", "").await.unwrap();
         consul.restart();
         client.check_pass("service:web-1", "").await.unwrap();
         consul.restart_empty();
         assert!(matches!(client.check_pass("service:web-1", "").await, Err(Error::NotFound { .. })));
-        client.agent_register(&service("web-1")).await.unwrap();
+        client.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap();
         client.check_pass("service:web-1", "").await.unwrap();
         wait_until("the service to pass", || {
             let (_, body) = consul.request("GET", "/v1/health/service/web?passing", "")?;

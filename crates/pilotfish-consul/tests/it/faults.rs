@@ -191,7 +191,7 @@ fn a_frozen_consul_is_a_timeout_and_recovers() {
     run(async {
         let client = hasty_client(&consul.http().to_string());
         let patient = client.with_deadline(PATIENCE);
-        patient.agent_register(&service("web-1")).await.unwrap();
+        patient.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap();
         consul.pause();
         let start = Instant::now();
         for _ in 0..2 {
@@ -211,7 +211,7 @@ fn a_network_that_delays_drops_refuses_and_cuts() {
     run(async {
         let hasty = hasty_client(&proxy.address().to_string());
         let client = hasty.with_deadline(PATIENCE);
-        client.agent_register(&service("web-1")).await.unwrap();
+        client.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap();
         proxy.set(Mode::Delay(Duration::from_millis(50)));
         client.check_pass("service:web-1", "").await.unwrap();
         proxy.set(Mode::Drop);

@@ -17,7 +17,7 @@ fn the_loss_of_a_server_is_survived_and_its_twin_removed() {
     let list: Vec<String> = cluster.servers.iter().map(|server| server.http().to_string()).collect();
     run(async {
         let client = Client::new(Config::with_addresses(&list.join(",")).unwrap()).unwrap();
-        let home = client.agent_register(&service("web-1")).await.unwrap().endpoint;
+        let home = client.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap().endpoint;
         assert_eq!(home.socket(), Some(cluster.servers[0].http()));
         let mut homes = vec![home.clone()];
         keep_alive(&client, &mut homes).await;
@@ -57,7 +57,7 @@ async fn keep_alive(client: &Client, homes: &mut Vec<Endpoint>) {
             Err(Error::Unreachable { .. } | Error::Lost { .. } | Error::NotFound { .. }) => {}
             Err(error) => panic!("{error}"),
         }
-        match client.agent_register(&service("web-1")).await {
+        match client.agent_register(&service("web-1"), &mut Vec::new()).await {
             Ok(answer) => homes.push(answer.endpoint),
             Err(error) => assert!(passes(&error), "{error}"),
         }
@@ -102,6 +102,55 @@ fn a_server_without_a_leader_is_passed_over() {
             assert_eq!(answer.endpoint.socket(), Some(sound.address()));
         }
         assert_eq!((lost.requests().len(), sound.requests().len()), (1, 3), "preference is sticky");
+    });
+}
+
+/// Asks for a registration within `deadline`; whether it succeeded, and whom of these servers the client says may hold it.
+fn registered(servers: &[&FaultyServer], deadline: Duration) -> (bool, Vec<usize>) {
+    let mut asked = Vec::new();
+    let outcome = run(async {
+        let client = hasty_client(&addresses(servers)).with_deadline(deadline);
+        client.agent_register(&service("web-1"), &mut asked).await
+    });
+    let position =
+        |endpoint: &Endpoint| servers.iter().position(|server| endpoint.socket() == Some(server.address())).unwrap();
+    (outcome.is_ok(), asked.iter().map(position).collect())
+}
+
+#[test]
+fn a_registration_names_everybody_who_may_hold_it() {
+    let server = |reply: Reply| FaultyServer::start(vec![reply]);
+    let leaderless = || server(Reply::status(500, "No cluster leader"));
+    let (lost, sound) = (server(Reply::Reset), server(Reply::status(200, "")));
+    assert_eq!(registered(&[&leaderless(), &lost, &sound], PATIENCE), (true, vec![0, 1, 2]), "the last one answered");
+    assert_eq!(registered(&[&leaderless(), &lost], PATIENCE), (false, vec![0, 1]), "nobody answered");
+    let silent = server(Reply::Hole);
+    assert_eq!(registered(&[&leaderless(), &silent, &sound], Duration::from_secs(1)), (false, vec![0, 1]));
+    let refusing = server(Reply::status(403, "Permission denied"));
+    assert_eq!(registered(&[&leaderless(), &refusing, &sound], PATIENCE), (false, vec![0]), "one said no");
+}
+
+#[test]
+fn who_cannot_be_asked_holds_no_registration_unless_it_was_asked_a_moment_before() {
+    let ok = Reply::status(200, "");
+    let sound = FaultyServer::start(vec![ok.clone()]);
+    let gone = FaultyServer::start(vec![ok, Reply::Hole]);
+    let (list, closed) = (addresses(&[&gone, &sound]), gone.address());
+    let asked_by = async |client: &Client| {
+        let mut asked = Vec::new();
+        client.agent_register(&service("web-1"), &mut asked).await.unwrap();
+        asked.dedup();
+        asked.iter().filter_map(Endpoint::socket).collect::<Vec<_>>()
+    };
+    run(async {
+        let client = hasty_client(&list).with_deadline(PATIENCE);
+        assert_eq!(asked_by(&client).await, [closed]);
+        // It ends when it has read the request, which came over a connection that was open already.
+        let end = std::thread::spawn(move || drop(gone.wait_for_requests(2)));
+        assert_eq!(asked_by(&client).await, [closed, sound.address()]);
+        end.join().unwrap();
+        let fresh = hasty_client(&list).with_deadline(PATIENCE);
+        assert_eq!(asked_by(&fresh).await, [sound.address()]);
     });
 }
 

@@ -13,7 +13,7 @@ fn a_change_of_health_wakes_a_query() {
     let consul = Consul::start();
     run(async {
         let (watcher, writer) = (client(consul.http()), client(consul.http()));
-        writer.agent_register(&service("web-1")).await.unwrap();
+        writer.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap();
         let query = HealthQuery::passing("web");
         let mut cursor = Cursor::new();
         let first = watcher.health_service_blocking(&query, &cursor, PATIENCE).await.unwrap();
@@ -51,12 +51,15 @@ fn keys_prefixes_and_agent_services_wake_queries_too() {
         assert_eq!(pair.unwrap().value.unwrap().value, b"1");
         assert_eq!((pairs.unwrap().value.len(), keys.unwrap().value.len()), (1, 1));
 
-        writer.agent_register(&service("web-1")).await.unwrap();
+        writer.agent_register(&service("web-1"), &mut Vec::new()).await.unwrap();
         let hash = watcher.agent_service("web-1").await.unwrap().value.content_hash;
         let mut changed = service("web-1");
         changed.port = 81;
-        let (answer, registered) =
-            tokio::join!(watcher.agent_service_blocking("web-1", &hash, PATIENCE), writer.agent_register(&changed));
+        let mut asked = Vec::new();
+        let (answer, registered) = tokio::join!(
+            watcher.agent_service_blocking("web-1", &hash, PATIENCE),
+            writer.agent_register(&changed, &mut asked)
+        );
         registered.unwrap();
         assert_eq!(answer.unwrap().value.port, 81);
     });

@@ -91,7 +91,12 @@ impl Registration {
             }
             self.former.push(endpoint);
         }
-        let home = self.client.agent_register(&self.registration(role, term, status)).await?.endpoint;
+        let mut asked = Vec::new();
+        let outcome = self.client.agent_register(&self.registration(role, term, status), &mut asked).await;
+        // Whoever did not answer may have taken it.
+        asked.retain(|endpoint| !self.former.contains(endpoint));
+        self.former.append(&mut asked);
+        let home = outcome?.endpoint;
         if let Some((former, removing)) = self.removing.take() {
             removing.abort();
             self.former.push(former);

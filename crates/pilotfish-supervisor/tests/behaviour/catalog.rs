@@ -177,6 +177,115 @@ fn a_service_that_returns_to_an_agent_survives_its_own_removal() {
     );
 }
 
+/// The service is lost, and registered anew with agents that take it in turn but do not say so; the first one holds it, too, when it is back.
+fn taken_in_silence(agents: &[&'static str]) -> World {
+    let mut world = healthy_world();
+    world.catalog = Catalog::Leaderless;
+    world.agent = agents[0];
+    world.event(Event::ServiceMissing { service: "main".into() });
+    for agent in agents {
+        world.agent = agent;
+        world.run(5_000);
+        assert!(world.count(&format!("take main Passing at {agent}")) > 0, "{}", world.told());
+    }
+    assert_eq!(removals(&world), 0, "nobody knows yet which of them will be the home");
+    world
+}
+
+fn removals(world: &World) -> usize {
+    world.calls.iter().filter(|(_, _, request)| matches!(request, Request::RemoveTwin { .. })).count()
+}
+
+fn holders(world: &World) -> Vec<&'static str> {
+    world.held.iter().filter(|(_, held)| held.contains_key("main")).map(|(agent, _)| *agent).collect()
+}
+
+#[test]
+fn whoever_took_the_registration_without_an_answer_keeps_no_twin() {
+    let mut world = taken_in_silence(&["b", "c"]);
+    world.catalog = Catalog::Up;
+    world.agent = "d";
+    world.run(6_000);
+    assert_eq!(holders(&world), ["d"], "{}", world.told());
+}
+
+#[test]
+fn whoever_took_the_registration_without_an_answer_may_become_the_home() {
+    let mut world = taken_in_silence(&["b", "c", "b"]);
+    world.catalog = Catalog::Up;
+    world.run(60_000);
+    assert_eq!(holders(&world), ["b"], "{}", world.told());
+    assert_eq!((world.count("remove twin main at b"), world.count("lost main")), (0, 1), "{}", world.told());
+}
+
+#[test]
+fn what_was_taken_without_an_answer_is_withdrawn_everywhere() {
+    for stop in [false, true] {
+        let mut world = taken_in_silence(&["b", "c"]);
+        world.catalog = Catalog::Up;
+        world.agent = "d";
+        world.event(if stop { Event::Signalled(Signal::Stop) } else { Event::MaintenanceRequested(true) });
+        world.run(100);
+        assert_eq!(holders(&world), ["10.0.0.1:8500"; 0], "{}", world.told());
+    }
+}
+
+#[test]
+fn what_a_stop_interrupts_is_withdrawn_from_whoever_may_take_it() {
+    let mut world = healthy_world();
+    world.catalog = Catalog::Silent;
+    world.event(Event::ServiceMissing { service: "main".into() });
+    let call = world.open_calls()[0];
+    world.term();
+    world.catalog = Catalog::Up;
+    let outcome = CallOutcome::Unreachable { refused: false, reason: "no answer".into() };
+    world.answer_of(call, outcome, &["b", "c"]);
+    world.run(400);
+    world.order(&["remove twin main at b", "remove twin main at c", "term main"]);
+}
+
+#[test]
+fn a_service_that_is_gone_leaves_no_twin_however_long_the_catalog_is_away() {
+    let mut world = taken_in_silence(&["b", "c"]);
+    world.catalog = Catalog::Silent;
+    let before = world.open_calls();
+    let mut other = web();
+    other.jobs[0].service.as_mut().expect("advertised").id = "another".into();
+    world.reload(1, other);
+    world.run(10);
+    for call in before {
+        world.answer(call, CallOutcome::Unreachable { refused: true, reason: "away".into() });
+    }
+    let requests: Vec<_> = world.calls.iter().map(|(_, call, request)| (*call, request.clone())).collect();
+    world.catalog = Catalog::Away { refused: true };
+    for call in world.open_calls() {
+        let (_, request) = requests.iter().find(|(known, _)| *known == call).expect("it was asked");
+        let home = CallOutcome::Done { address: "10.0.0.1:8500".into() };
+        let away = CallOutcome::Unreachable { refused: true, reason: "away".into() };
+        world.answer(call, if matches!(request, Request::Deregister { .. }) { home } else { away });
+    }
+    world.held.remove("10.0.0.1:8500");
+    world.run(60_000);
+    assert_eq!(holders(&world), ["b", "c"]);
+    world.catalog = Catalog::Up;
+    world.run(10_000);
+    assert_eq!(holders(&world), [""; 0], "{}", world.told());
+}
+
+#[test]
+fn a_registration_that_arrives_after_its_removal_is_removed_again() {
+    let mut world = taken_in_silence(&["b"]);
+    world.catalog = Catalog::Up;
+    world.agent = "c";
+    world.run(5_000);
+    assert_eq!((holders(&world), world.count("remove twin main at b")), (vec!["c"], 1));
+    world.held.entry("b").or_default().insert("main".into(), ServiceStatus::Passing);
+    world.run(10_000);
+    assert_eq!((holders(&world), world.count("remove twin main at b")), (vec!["c"], 2));
+    world.run(60_000);
+    assert_eq!(world.count("remove twin main at b"), 2);
+}
+
 #[test]
 fn a_registration_under_way_when_it_is_withdrawn_is_taken_back() {
     let mut world = World::booted(web(), &[]);

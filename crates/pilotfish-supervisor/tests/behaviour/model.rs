@@ -50,8 +50,12 @@ impl Script {
 pub(crate) enum Catalog {
     Up,
     Silent,
-    Away { refused: bool },
+    Away {
+        refused: bool,
+    },
     Denies,
+    /// The agent takes registrations, but has no leader to tell of them, and is too slow to say so.
+    Leaderless,
 }
 
 #[derive(Clone)]
@@ -349,14 +353,23 @@ impl World {
     fn call(&mut self, call: CallId, request: &Request) {
         assert!(!(self.stopping && matches!(request, Request::Register { .. })), "a registration during the stop");
         self.calls.push((self.now, call, request.clone()));
+        let mut may_hold = Vec::new();
         let outcome = match self.catalog {
             Catalog::Silent => return,
+            Catalog::Leaderless => {
+                if let Request::Register { service, status } = request {
+                    self.held.entry(self.agent).or_default().insert(service.id.clone(), *status);
+                    self.tell(format!("take {} {status:?} at {}", service.id, self.agent));
+                    may_hold.push(self.agent.to_string());
+                }
+                CallOutcome::Unreachable { refused: false, reason: "no answer".into() }
+            }
             Catalog::Away { refused } => CallOutcome::Unreachable { refused, reason: "away".into() },
             Catalog::Denies => CallOutcome::Refused { reason: "permission denied".into() },
             Catalog::Up => self.carry_out(request),
         };
         self.answered.insert(call);
-        self.later(self.latency, Event::CatalogAnswered { call, outcome });
+        self.later(self.latency, Event::CatalogAnswered { call, outcome, may_hold });
     }
 
     fn carry_out(&mut self, request: &Request) -> CallOutcome {
@@ -477,8 +490,13 @@ impl World {
     }
 
     pub(crate) fn answer(&mut self, call: CallId, outcome: CallOutcome) {
+        self.answer_of(call, outcome, &[]);
+    }
+
+    pub(crate) fn answer_of(&mut self, call: CallId, outcome: CallOutcome, may_hold: &[&str]) {
         self.answered.insert(call);
-        self.event(Event::CatalogAnswered { call, outcome });
+        let may_hold = may_hold.iter().map(|agent| agent.to_string()).collect();
+        self.event(Event::CatalogAnswered { call, outcome, may_hold });
     }
 
     /// The process of a run exits now.

@@ -64,7 +64,7 @@ fn moves(world: &World) -> Vec<Move> {
         moves.extend([Move::Exit(index, Exit::Code(0), false), Move::Exit(index, Exit::Code(1), true)]);
     }
     for index in 0..world.open_calls().len() {
-        moves.extend((0..6).map(|outcome| Move::Answer(index, outcome)));
+        moves.extend((0..6).chain([7, 8]).map(|outcome| Move::Answer(index, outcome)));
     }
     moves.extend(world.next().map(|_| Move::Wait));
     moves
@@ -80,7 +80,7 @@ fn make(world: &mut World, step: Move, other: &Spec) {
         Move::Answer(index, outcome) => {
             let Some(call) = world.open_calls().get(index).copied() else { return };
             let address = |text: &str| CallOutcome::Done { address: text.into() };
-            world.answer(
+            world.answer_of(
                 call,
                 match outcome {
                     0 => address("a"),
@@ -89,8 +89,10 @@ fn make(world: &mut World, step: Move, other: &Spec) {
                     3 => CallOutcome::Seen { ours: false, others: vec![rival(true)] },
                     4 => CallOutcome::Seen { ours: true, others: vec![rival(true)] },
                     6 => address(world.agent),
+                    8 => address("b"),
                     _ => CallOutcome::Unreachable { refused: false, reason: "away".into() },
                 },
+                if outcome < 7 { &[] } else { &["a"] },
             );
         }
         Move::Wait => {
@@ -153,6 +155,28 @@ fn must_settle(world: &mut World) {
     assert!(world.desk.followed.keys().eq(&asked), "{:?} against {asked:?}", world.desk.followed);
     for (fact, (in_force, last)) in &world.desk.followed {
         assert_eq!(in_force, last, "{fact}\n{}", world.told());
+    }
+}
+
+/// Whatever happened: when the catalog answers again, no service is left with an agent that is not its home.
+fn must_leave_no_twin(world: &mut World) {
+    world.heal_desk();
+    world.catalog = Catalog::Up;
+    world.others.clear();
+    world.latency = ms(2);
+    // The longest retry, and the second look at whoever did not answer.
+    world.run(30_000);
+    let status = world.supervisor.status(world.now);
+    if world.finished.is_some() || status.stopping.is_some() {
+        return;
+    }
+    for (agent, held) in &world.held {
+        for service in held.keys() {
+            let is_home = |job: &JobStatus| {
+                job.service.as_ref().is_some_and(|own| own.id == *service && own.agent.as_deref() == Some(*agent))
+            };
+            assert!(status.jobs.iter().any(is_home), "{service} at {agent}: {status:?}\n{}", world.told());
+        }
     }
 }
 
@@ -347,7 +371,7 @@ fn nonsense(world: &mut World, choices: &mut Choices<'_>) {
         2 => Event::Exited { run: 1_000_000, exit: Exit::Code(0), survivors: choices.flag() },
         3 => Event::Vacated { run },
         4 => Event::Probed { run, result: Ok(()) },
-        5 => Event::CatalogAnswered { call: run, outcome: CallOutcome::Unknown },
+        5 => Event::CatalogAnswered { call: run, outcome: CallOutcome::Unknown, may_hold: vec![] },
         6 => Event::Loaded(Err("nobody asked".into())),
         7 => Event::Booted,
         _ => Event::CalendarDue { job: NAMES[choices.below(4)].into() },
@@ -371,9 +395,9 @@ fn random_step(world: &mut World, choices: &mut Choices<'_>) {
             world.checks.insert(NAMES[choices.below(4)].into(), script);
         }
         5 => {
-            let modes =
-                [Catalog::Up, Catalog::Away { refused: true }, Catalog::Away { refused: false }, Catalog::Denies];
-            world.catalog = modes[choices.below(4)];
+            let away = [true, false].map(|refused| Catalog::Away { refused });
+            let modes = [Catalog::Up, away[0], away[1], Catalog::Denies, Catalog::Leaderless];
+            world.catalog = modes[choices.below(5)];
             world.others = if choices.below(4) == 1 { vec![rival(choices.flag())] } else { vec![] };
             world.agent = ["a", "b"][choices.below(2)];
             world.desk.agent = world.agent;
@@ -410,6 +434,7 @@ proptest! {
         while !choices.0.as_slice().is_empty() && world.finished.is_none() {
             random_step(&mut world, &mut choices);
         }
+        must_leave_no_twin(&mut world);
         must_end(world);
     }
 }

@@ -173,16 +173,22 @@ impl Catalog {
             // The semaphore is never closed.
             let _permit = calls.acquire().await;
             let begun = Instant::now();
+            let mut may_hold = Vec::new();
             let outcome = match asker {
-                Some(asker) => caught(carry_out(&asker, request)).await.map_or_else(
-                    |panicked| CallOutcome::Refused { reason: panicked.to_string() },
-                    |result| outcome(result, &asker.homes),
-                ),
+                Some(asker) => {
+                    let mut asked = Vec::new();
+                    let result = caught(carry_out(&asker, request, &mut asked)).await;
+                    may_hold.extend(asked.into_iter().map(|endpoint| known(&asker.homes, endpoint)));
+                    result.map_or_else(
+                        |panicked| CallOutcome::Refused { reason: panicked.to_string() },
+                        |result| outcome(result, &asker.homes),
+                    )
+                }
                 // Nobody is there to be told.
                 None => CallOutcome::Done { address: String::new() },
             };
             // The loop is gone only when the supervisor ends.
-            let _ = inbox.send(Message::Answered { call, outcome, took: begun.elapsed() }).await;
+            let _ = inbox.send(Message::Answered { call, outcome, may_hold, took: begun.elapsed() }).await;
         }));
     }
 

@@ -58,6 +58,8 @@ pub(crate) enum Message {
         call: CallId,
         /// What became of it.
         outcome: CallOutcome,
+        /// Who may have taken a registration.
+        may_hold: Vec<String>,
         /// From request to answer.
         took: std::time::Duration,
     },

@@ -188,9 +188,9 @@ impl Shell {
                 self.rendering.filed();
                 None
             }
-            Message::Answered { call, outcome, took } => {
+            Message::Answered { call, outcome, may_hold, took } => {
                 self.gauges.catalog_answered(&outcome, took, self.now());
-                Some(Event::CatalogAnswered { call, outcome })
+                Some(Event::CatalogAnswered { call, outcome, may_hold })
             }
             Message::Measured { job, metric, text } => {
                 if let Err(reason) = self.gauges.record(&metric, &text, self.now()) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pilotfish_autopilot::{MemberId, Role};
 use pilotfish_consul::{CheckStatus, Client, Cursor, HealthQuery, Read, ServiceInstance};
-use pilotfish_testing::{Consul, ConsulCluster};
+use pilotfish_testing::{Consul, ConsulCluster, FaultyServer, Reply};
 
 use super::{LIMIT, LONG, client};
 use crate::catalog::Registration;
@@ -139,4 +139,29 @@ async fn another_agent_takes_over_and_the_twin_of_the_first_is_removed() {
     }
     registration.remove().await.unwrap();
     assert!(!cluster.servers.iter().any(holds));
+}
+
+#[tokio::test]
+async fn an_agent_that_took_the_registration_without_an_answer_is_no_home_and_is_cleared() {
+    let itself = |node: &str| {
+        let config = serde_json::json!({
+            "Datacenter": "dc1", "NodeName": node, "NodeID": node, "Version": "1.8.7", "Server": true,
+        });
+        Reply::status(200, &serde_json::json!({ "Config": config }).to_string())
+    };
+    let done = Reply::status(200, "");
+    let slow = FaultyServer::start(vec![Reply::Hole, itself("slow"), done.clone()]);
+    let home = FaultyServer::start(vec![done.clone(), done.clone(), done.clone(), done.clone(), itself("home"), done]);
+    let mut registration = registration(client(&[slow.address(), home.address()]));
+    registration.set(Some(Role::Replica), &well(), 1).await.unwrap_err();
+    registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
+    registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
+    let since = Instant::now();
+    while slow.requests().len() < 4 {
+        assert!(since.elapsed() < PATIENCE, "the twin is still there");
+        tokio::task::yield_now().await;
+    }
+    let mut removed: Vec<String> = slow.requests().into_iter().skip(2).map(|request| request.line).collect();
+    removed.sort();
+    assert_eq!(removed, ["db-1", "db-primary-1"].map(|id| format!("PUT /v1/agent/service/deregister/{id}")));
 }

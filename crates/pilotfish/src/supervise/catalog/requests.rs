@@ -47,7 +47,8 @@ pub(super) enum Taken {
     Seen { ours: bool, others: Vec<Other> },
 }
 
-pub(super) async fn carry_out(asker: &Asker, request: Request) -> Result<Taken, Error> {
+/// Carries it out; to `asked` are added the agents that may have taken a registration, whatever the outcome.
+pub(super) async fn carry_out(asker: &Asker, request: Request, asked: &mut Vec<Endpoint>) -> Result<Taken, Error> {
     let client = &asker.client;
     let endpoint = match request {
         Request::Look { service, name } => {
@@ -59,7 +60,7 @@ pub(super) async fn carry_out(asker: &Asker, request: Request) -> Result<Taken, 
             client.pinned(&home).status_leader().await?.endpoint
         }
         Request::Register { service, status } => {
-            let endpoint = client.agent_register(&registration(&service, status, &asker.owner)).await?.endpoint;
+            let endpoint = client.agent_register(&registration(&service, status, &asker.owner), asked).await?.endpoint;
             asker.holds(service.id, endpoint.clone());
             endpoint
         }
@@ -73,8 +74,7 @@ pub(super) async fn carry_out(asker: &Asker, request: Request) -> Result<Taken, 
         }
         Request::RemoveTwin { service, name, home } => {
             let home = lock(&asker.homes).by_address.get(&home).cloned().ok_or_else(never_asked)?;
-            remove_from_catalog(asker, &service, &name).await?;
-            remove_from_agent(asker, &client.pinned(&home), &service).await?;
+            remove_twin(asker, &client.pinned(&home), &service, &name).await?;
             home
         }
     };
@@ -101,17 +101,26 @@ fn never_asked() -> Error {
     Error::NotFound { address: String::new(), text: "no registration was made there".into() }
 }
 
-/// Removes what other nodes than that of our present agent are said to serve under our id, so that nobody is sent there while their agent
-/// is away. The agent that is asked may be a third one.
-async fn remove_from_catalog(asker: &Asker, service: &str, name: &str) -> Result<(), Error> {
-    let client = &asker.client;
+/// Removes what an agent holds that is not the service's present one by another address, and first what the catalog says that it does: nobody
+/// shall be sent there while that agent is away. One of the two may be possible without the other.
+async fn remove_twin(asker: &Asker, agent: &Client, service: &str, name: &str) -> Result<(), Error> {
     let own = match asker.home_of(service) {
-        Some(home) => Some(client.pinned(&home).agent_self().await?.value.node),
+        Some(home) => Some(asker.client.pinned(&home).agent_self().await?.value.node),
         None => None,
     };
+    let removed = remove_from_catalog(asker, own.as_ref(), service, name).await;
+    if own.is_none() || Some(agent.agent_self().await?.value.node) != own {
+        remove_from_agent(asker, agent, service).await?;
+    }
+    removed
+}
+
+/// Removes what other nodes than our own are said to serve under our id. The agent that is asked may be a third one.
+async fn remove_from_catalog(asker: &Asker, own: Option<&String>, service: &str, name: &str) -> Result<(), Error> {
+    let client = &asker.client;
     let instances = client.catalog_service(name, &Read::default()).await?.value;
     let is_twin = |instance: &&CatalogService| {
-        instance.id == service && Some(&instance.node) != own.as_ref() && asker.owner.other(&instance.meta).is_none()
+        instance.id == service && Some(&instance.node) != own && asker.owner.other(&instance.meta).is_none()
     };
     for twin in instances.iter().filter(is_twin) {
         client.catalog_deregister(&twin.node, Some(service)).await?;

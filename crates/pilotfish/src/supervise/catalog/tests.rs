@@ -1,7 +1,7 @@
 //! What is done with settings, guards and watches, by a server with scripted answers.
 
 use pilotfish_config::CatalogTls;
-use pilotfish_supervisor::WatchTarget;
+use pilotfish_supervisor::{Service, ServiceStatus, WatchTarget};
 use pilotfish_testing::{FaultyServer, PATIENCE, Reply};
 use tokio::sync::mpsc;
 
@@ -100,4 +100,68 @@ fn other_settings_make_watches_begin_anew_and_services_be_missing() {
         catalog.unwatch("db");
         assert!(!catalog.follows("db", 3));
     });
+}
+
+/// Registers a service; one agent takes it without an answer, and its removal there is asked for when another one of this node is the home. The
+/// outcome, and what the first agent was asked for that.
+fn removed_twin(node: &str, catalog: Reply) -> (CallOutcome, Vec<String>) {
+    let itself = |node: &str| {
+        let config = serde_json::json!({
+            "Datacenter": "dc1", "NodeName": node, "NodeID": node, "Version": "1.8.7", "Server": true,
+        });
+        Reply::status(200, &serde_json::json!({ "Config": config }).to_string())
+    };
+    let (held, done) =
+        (serde_json::json!({ "ID": "web", "Service": "web", "ContentHash": "x" }), Reply::status(200, ""));
+    let twin =
+        FaultyServer::start(vec![Reply::Reset, itself("one"), Reply::consul(1, &held.to_string()), done.clone()]);
+    let home = FaultyServer::start(vec![done, itself(node), catalog]);
+    let [at_twin, at_home] = [&twin, &home].map(|server| format!("http://{}", server.address()));
+    let mut settings = at(&twin.address().to_string());
+    settings.addresses.extend(at(&home.address().to_string()).addresses);
+    let mut removed = None;
+    run(async {
+        let (inbox, mut receiver) = mpsc::channel(1);
+        let mut catalog = Catalog::new(Some(&settings), inbox).unwrap();
+        let service = Service {
+            id: "web".into(),
+            name: "web".into(),
+            address: "192.0.2.1".into(),
+            port: 80,
+            tags: vec![],
+            meta: vec![],
+            ttl: Duration::from_secs(60),
+            initial_status: None,
+            enable_tag_override: false,
+            deregister_critical_after: None,
+            exit_on_conflict: false,
+        };
+        catalog.call(1, Request::Register { service, status: ServiceStatus::Passing });
+        let Message::Answered { outcome, may_hold, .. } = next(&mut receiver).await else { panic!("no answer") };
+        assert_eq!(outcome, CallOutcome::Done { address: at_home.clone() });
+        assert_eq!(may_hold, [at_twin.clone(), at_home]);
+        catalog.call(2, Request::RemoveTwin { service: "web".into(), name: "web".into(), home: at_twin });
+        let Message::Answered { outcome, may_hold, .. } = next(&mut receiver).await else { panic!("no answer") };
+        assert!(may_hold.is_empty());
+        removed = Some(outcome);
+    });
+    (removed.unwrap(), twin.requests().into_iter().skip(1).map(|request| request.line).collect())
+}
+
+#[test]
+fn a_twin_is_removed_from_its_agent_also_while_the_catalog_cannot_be_told() {
+    let all = ["GET /v1/agent/self", "GET /v1/agent/service/web", "PUT /v1/agent/service/deregister/web"];
+    let (outcome, asked) = removed_twin("another", Reply::consul(1, "[]"));
+    assert!(matches!(outcome, CallOutcome::Done { .. }), "{outcome:?}");
+    assert_eq!(asked, all);
+    let (outcome, asked) = removed_twin("another", Reply::status(403, "Permission denied"));
+    assert!(matches!(outcome, CallOutcome::Refused { .. }), "it is tried again: {outcome:?}");
+    assert_eq!(asked, all);
+}
+
+#[test]
+fn the_home_by_another_address_is_no_twin() {
+    let (outcome, asked) = removed_twin("one", Reply::consul(1, "[]"));
+    assert!(matches!(outcome, CallOutcome::Done { .. }), "{outcome:?}");
+    assert_eq!(asked, ["GET /v1/agent/self"]);
 }

@@ -87,6 +87,37 @@ fn the_leader_is_killed() {
     assert_eq!(pilot.job("app")["runs"], 1);
 }
 
+/// All agents take the registration, and none of them says so in time: one of them has no leader to tell of it, the others hang.
+#[test]
+fn a_registration_that_nobody_answers_is_left_nowhere() {
+    let cluster = ConsulCluster::start();
+    let pilot = supervised(&cluster.servers.iter().collect::<Vec<_>>(), "spread");
+    let home = &cluster.servers[home(&pilot, "spread", &cluster)];
+    let [hung, leaderless] = others(&cluster, home);
+    let holds = |server: &Consul| Some(!get(server, "/v1/agent/services")?.as_object()?.is_empty());
+    home.pause();
+    hung.pause();
+    // It does not know the service when its heartbeat comes, and is asked to take it.
+    pilot.wait_for("the server without a leader to take it", || holds(leaderless)?.then_some(()));
+    let asked = format!("consul at http://{} did not answer PUT /v1/agent/service/register", hung.http());
+    pilot.wait_for_line(&asked);
+    home.resume();
+    hung.resume();
+    pilot.wait_for("one server to hold it, and the catalog to show it once", || {
+        let holders = cluster.servers.iter().map(holds).collect::<Option<Vec<bool>>>()?;
+        let shown = instances(home, "spread")?;
+        (holders.into_iter().filter(|holds| *holds).count() == 1 && shown.len() == 1 && shown[0].status == "passing")
+            .then_some(())
+    });
+    assert_eq!(pilot.job("app")["runs"], 1);
+}
+
+/// The servers that are not this one.
+fn others<'c>(cluster: &'c ConsulCluster, one: &Consul) -> [&'c Consul; 2] {
+    let others: Vec<&Consul> = cluster.servers.iter().filter(|server| server.http() != one.http()).collect();
+    others.try_into().unwrap_or_else(|_| panic!("a cluster has three servers"))
+}
+
 /// No heartbeat tells that the server hangs.
 #[test]
 fn the_server_of_a_watch_hangs() {
