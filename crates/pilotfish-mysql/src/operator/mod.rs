@@ -358,7 +358,9 @@ impl Operator {
         let now = clock::now();
         let same = self.told.waiting.as_ref().filter(|(code, ..)| *code == why.code());
         let (since, told) = same.map_or((now, false), |(_, since, told)| (*since, *told));
-        let tell = !told && now.since(since) >= WORTH_TELLING && why.code() != Why::Settled.code();
+        // What is tried again and again for this reason was told when it was tried first.
+        let known = self.told.tried.is_some_and(|(_, code)| code == why.code());
+        let tell = !told && !known && now.since(since) >= WORTH_TELLING && why.code() != Why::Settled.code();
         if tell {
             (self.log)(Level::Info, &format!("waiting: {why} [{}]", why.code()));
         }
