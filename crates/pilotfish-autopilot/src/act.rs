@@ -135,6 +135,20 @@ pub enum Act {
         /// The term of the lease that is held.
         term: Term,
     },
+
+    /// Write a transaction that says nothing: who acknowledges it acknowledges all before it. It waits like any other commit, as long as it takes.
+    Beat {
+        /// The term of the lease that is held.
+        term: Term,
+    },
+    /// Let go of the commits that wait for an acknowledgement, while all that is in the binary log is in `executed`. On MariaDB the statements are
+    /// ended, **and whoever waits may take that for an OK**. On MySQL they cannot be; but there another transaction that says nothing gets in.
+    Release {
+        /// The term of the lease that is held.
+        term: Term,
+        /// What as many in-sync members have executed as must.
+        executed: GtidSet,
+    },
 }
 
 /// How a server recovers from a crash.
@@ -211,6 +225,10 @@ pub enum Lane {
     Catalog,
     /// The server and its data.
     Server,
+    /// A transaction of ours that may wait for as long as others do.
+    Beat,
+    /// What ends that wait: it stands in line neither behind it, nor behind a statement that waits for the same commits.
+    Release,
 }
 
 impl Act {
@@ -235,6 +253,8 @@ impl Act {
             | Act::SetAcks { .. }
             | Act::Open { .. }
             | Act::Close { .. } => Lane::Server,
+            Act::Beat { .. } => Lane::Beat,
+            Act::Release { .. } => Lane::Release,
         }
     }
 
@@ -261,7 +281,9 @@ impl Act {
             | Act::Attach { .. }
             | Act::SetGate { .. }
             | Act::SetAcks { .. }
-            | Act::Open { .. } => None,
+            | Act::Open { .. }
+            | Act::Beat { .. }
+            | Act::Release { .. } => None,
         }
     }
 }

@@ -46,7 +46,10 @@
 //! 9. **Late renewals are new terms.** Past its own deadline a holder does not renew, it retakes: the last primary needs no votes, and a check-and-set
 //!    proves that nobody else was quicker. So an outage of the catalog ends without a demotion.
 //! 10. **MariaDB's numbers rise with the term** ([`Act::Open`]), so that a server that dropped its tail never uses a number twice.
-//! 11. **After a forced failover nobody drops a tail**: what the old primary has beyond it may have been acknowledged, and is exported.
+//! 11. **An acknowledgement may be lost** ([`Act::Beat`], [`Act::Release`]). A connection that begins anew acknowledges nothing of what its replica
+//!     has; so a commit may wait although everybody has it. The next one helps it on, and where there can be no next one, what as many in-sync
+//!     members say that they have executed needs no acknowledgement.
+//! 12. **After a forced failover nobody drops a tail**: what the old primary has beyond it may have been acknowledged, and is exported.
 //!
 //! # What it cannot know
 //!
@@ -62,7 +65,6 @@ mod act;
 mod budget;
 mod decide;
 mod gtid;
-mod held;
 mod lease;
 mod lint;
 mod loss;
@@ -74,9 +76,8 @@ mod why;
 
 pub use act::*;
 pub use budget::{BURST, Budget, FailureClass, REFILL};
-pub use decide::{Decision, decide};
+pub use decide::{Decision, decide, writes_wait};
 pub use gtid::{Flavour, GtidSet, ParseError};
-pub use held::is_held;
 pub use lease::*;
 pub use lint::{Objection, lint};
 pub use loss::{Loss, loss};

@@ -44,6 +44,12 @@ pub struct Policy {
     pub join_lag: u64,
     /// How often a member tells the others where it is, if that changes.
     pub report_every: Duration,
+    /// For how long a commit may wait for its acknowledgement before it is helped on by another.
+    pub beat_after: Duration,
+    /// For how long that may go unacknowledged before commits are released that enough members have executed.
+    pub release_after: Duration,
+    /// When commits have waited for so long, that is no passing thing.
+    pub wait_limit: Duration,
 }
 
 /// Beyond how much of a TTL more a follower calls a lease expired: clocks may differ in pace by so much.
@@ -68,6 +74,10 @@ impl Policy {
             rank_delay: ttl / 6,
             join_lag: 100,
             report_every: Duration::from_secs(1),
+            beat_after: Duration::from_millis(100),
+            release_after: Duration::from_secs(1),
+            // Longer than a failover would take; and servers tell in whole seconds for how long a commit has waited.
+            wait_limit: ttl + Duration::from_secs(1),
         }
     }
 

@@ -39,6 +39,10 @@ pub struct View {
     pub pending: Option<PendingWrite>,
     /// When we last tried to write the lease, unless it was written: a catalog that answers at once with an error is not asked again at once.
     pub lease_tried: Option<Time>,
+    /// When we last began to write a transaction that says nothing.
+    pub beat_tried: Option<Time>,
+    /// When we last began to let go of commits that wait for an acknowledgement.
+    pub release_tried: Option<Time>,
     /// Our own database server.
     pub server: Server,
     /// What we asked the lease's holder, on its own server.
@@ -321,7 +325,7 @@ pub enum Role {
     Replica,
 }
 
-/// What is under way: at most one act in each of three lanes, so that a renewal never waits for a drain.
+/// What is under way: at most one act in each lane, so that a renewal never waits for a drain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Busy {
     /// A write of the lease.
@@ -330,6 +334,10 @@ pub struct Busy {
     pub catalog: bool,
     /// Something with the server or its data. It ends only with an observation that was made after it: no decision is made on older facts.
     pub server: Option<Act>,
+    /// A transaction that says nothing. It, too, ends only with a later observation: it changes the position.
+    pub beat: bool,
+    /// Letting go of commits that wait for an acknowledgement, likewise.
+    pub release: bool,
 }
 
 /// What operators asked for.
@@ -377,6 +385,8 @@ impl View {
             holding: None,
             pending: None,
             lease_tried: None,
+            beat_tried: None,
+            release_tried: None,
             server: Server::Unknown,
             source: None,
             reported: None,

@@ -410,6 +410,34 @@ reasons! {
     /// Nobody knows whether the lease was written.
     WriteInDoubt = "write-in-doubt",
         ["a write of the lease is in doubt: until that is known nothing is done that either outcome forbids"];
+    /// A commit waits although somebody is there to acknowledge.
+    AckLate {
+        /// For how long.
+        waiting: Duration,
+    } = "ack-late",
+        ["a commit has been waiting for {waiting} although a replica is there to acknowledge: help it on by another", waiting = seconds(waiting)];
+    /// Acknowledgements were lost.
+    AckLost {
+        /// For how long a commit has been waiting.
+        waiting: Duration,
+        /// How many have executed everything.
+        holders: usize,
+        /// How many must.
+        acks: u8,
+    } = "ack-lost",
+        ["a commit has been waiting for {waiting}, and {holders} in-sync replicas have executed everything ({acks} must): an acknowledgement was lost, and nobody needs to wait for it", waiting = seconds(waiting)];
+    /// Nobody acknowledges.
+    WritesWait {
+        /// For how long.
+        waiting: Duration,
+        /// How many acks a commit needs.
+        acks: u8,
+        /// How many in-sync replicas are connected.
+        connected: usize,
+        /// How many are in sync.
+        in_sync: usize,
+    } = "writes-wait",
+        ["writes have been waiting for {waiting}: each needs {acks} acknowledgements, and none came; {connected} of the {in_sync} in-sync replicas are connected", waiting = seconds(waiting)];
     /// A replica has caught up.
     Joining {
         /// The member.

@@ -38,6 +38,8 @@ pub enum Fault {
     CutOneWay(Target, u32, u64),
     /// Two members are cut off from each other.
     CutBetween(Target, u32, u64),
+    /// Acks to a member are lost; its replicas have what they acknowledged.
+    LoseAcks(Target, u64),
     /// A member is cut off from the catalog.
     CutCatalog(Target, u64),
     /// The catalog's answers to a member are lost, not its requests.
@@ -121,6 +123,7 @@ impl World {
             | Fault::CutAnswers(..) => {
                 self.cut(fault);
             }
+            Fault::LoseAcks(target, ms) => self.target(target).server.deaf_until = until(self, ms),
             Fault::SlowNetwork(ms) => self.network.slow_until = self.now + ms * MS,
             Fault::CatalogElection(ms) | Fault::CatalogDown(ms) => {
                 self.catalog.stops(self.now);
@@ -319,6 +322,7 @@ impl fmt::Display for Fault {
             Fault::Isolate(target, ms) => write!(f, "isolate {target} {ms}"),
             Fault::CutOneWay(target, to, ms) => write!(f, "cut-one-way {target} {to} {ms}"),
             Fault::CutBetween(target, to, ms) => write!(f, "cut-between {target} {to} {ms}"),
+            Fault::LoseAcks(target, ms) => write!(f, "lose-acks {target} {ms}"),
             Fault::CutCatalog(target, ms) => write!(f, "cut-catalog {target} {ms}"),
             Fault::CutAnswers(target, ms) => write!(f, "cut-answers {target} {ms}"),
             Fault::SlowNetwork(ms) => write!(f, "slow-network {ms}"),
@@ -356,7 +360,8 @@ pub(crate) fn draw(rng: &mut Rng, members: u32) -> Fault {
         39..45 => Fault::PauseMember(target, long),
         45..52 => Fault::Isolate(target, long),
         52..56 => Fault::CutOneWay(target, member(rng), long),
-        56..60 => Fault::CutBetween(target, member(rng), long),
+        56..58 => Fault::CutBetween(target, member(rng), long),
+        58..60 => Fault::LoseAcks(target, long),
         60..64 => Fault::CutCatalog(target, long),
         64..66 => Fault::CutAnswers(target, long),
         66..70 => Fault::SlowNetwork(long),

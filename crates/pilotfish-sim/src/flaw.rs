@@ -47,11 +47,13 @@ pub enum Flaw {
     OpensUnestablished,
     /// A primary that sees a higher term goes on.
     IgnoresHigherTerm,
+    /// Commits that wait are released without asking who has executed them.
+    ReleasesUnheld,
 }
 
 impl Flaw {
     /// All planted bugs.
-    pub const ALL: [Flaw; 18] = [
+    pub const ALL: [Flaw; 19] = [
         Flaw::DropsAVote,
         Flaw::SkipsDrain,
         Flaw::RenewsLate,
@@ -70,6 +72,7 @@ impl Flaw {
         Flaw::AlwaysDropsTail,
         Flaw::OpensUnestablished,
         Flaw::IgnoresHigherTerm,
+        Flaw::ReleasesUnheld,
     ];
 
     /// Decides as a member with this bug.
@@ -115,17 +118,13 @@ impl Flaw {
                 let empty = GtidSet::empty(view.flavour);
                 view.votes.iter_mut().for_each(|vote| vote.received = empty.clone());
             }
-            Flaw::ShrinksEarly => {
-                let executed = view.facts().map(|facts| facts.executed.clone());
-                for record in view.records.values_mut().filter(|_| held) {
-                    record.executed = executed.clone().or(record.executed.take());
-                }
-            }
+            Flaw::ShrinksEarly if held => pretend_executed(view),
             Flaw::ForgetsPromise => {
                 if let Data::Present(identity) = &mut view.data {
                     identity.promise = Default::default();
                 }
             }
+
             Flaw::TakesEarly if !held => policy.ttl /= 10,
             Flaw::JoinsErrant => {
                 if let Some(source) = &mut view.source {
@@ -167,10 +166,26 @@ impl Flaw {
                     *decision = release;
                 }
             }
+            (Flaw::ReleasesUnheld, _) => {
+                let mut lied = view.clone();
+                pretend_executed(&mut lied);
+                let release = decide(&lied, policy, now);
+                if let Act::Release { .. } = release.act {
+                    *decision = release;
+                }
+            }
             (Flaw::AlwaysDropsTail, Act::StartServer { start }) => *start = Start::DropTail,
             (Flaw::IgnoresHigherTerm, act @ Act::FenceServer) => *act = Act::Wait,
             _sound => {}
         }
+    }
+}
+
+/// Everybody says to have executed what we have.
+fn pretend_executed(view: &mut View) {
+    let executed = view.facts().map(|facts| facts.executed.clone());
+    for record in view.records.values_mut() {
+        record.executed = executed.clone().or(record.executed.take());
     }
 }
 

@@ -23,6 +23,7 @@ mod database;
 mod fault;
 mod flaw;
 mod happening;
+mod helping;
 mod invariants;
 mod narrative;
 mod network;

@@ -30,6 +30,8 @@ pub(crate) fn name(act: &Act) -> String {
         Act::SetAcks { acks, .. } => format!("ask for {acks} acks"),
         Act::Open { term } => format!("OPEN ({term})"),
         Act::Close { .. } => "close".into(),
+        Act::Beat { .. } => "beat".into(),
+        Act::Release { .. } => "release commits".into(),
     }
 }
 

@@ -34,7 +34,9 @@ impl World {
             // The source says that we have more than it has.
             return self.after(CONNECT_RETRY, Event::Connect(m, run));
         }
+        // What it has is not sent again, and so never acknowledged on this connection.
         let first_missing = theirs.log.iter().position(|txn| !ours.in_any.has(*txn)).unwrap_or(theirs.log.len());
+        let nothing_new = first_missing == theirs.log.len();
         let purged = first_missing < theirs.purged;
         let connection = self.rng.next();
         let Some(receiver) = &mut self.members[m].server.receiver else { return };
@@ -43,8 +45,11 @@ impl World {
         if !purged {
             receiver.connection = Some(connection);
             self.happenings.push(Happening::Connected { source: to, replica: m });
-            let dump = Dump { connection, acking, sent: 0, in_flight: false, stalled: None };
+            let dump = Dump { connection, acking, sent: first_missing, in_flight: false, stalled: None };
             self.members[to].server.dumps.insert(m, dump);
+            if acking && nothing_new {
+                self.ack_lost(to);
+            }
             self.look_soon(to);
             self.pump(to, m);
         }
@@ -73,8 +78,7 @@ impl World {
         let (Some(dump), Some(database)) = (member.server.dumps.get_mut(&replica), &member.disk.database) else {
             return;
         };
-        let new_connection = dump.sent == 0 && dump.acking;
-        if dump.in_flight || (database.log.len() <= dump.sent && !new_connection) {
+        if dump.in_flight || database.log.len() <= dump.sent {
             return;
         }
         let txns: Vec<Txn> = database.log[dump.sent.min(database.log.len())..].to_vec();
@@ -158,6 +162,9 @@ impl World {
         }
         if !self.network.carries(replica, source, self.now) {
             return self.stall(source, replica, connection, Event::Ack(source, run, replica, connection, place));
+        }
+        if self.members[source].server.deaf_until > self.now {
+            return self.ack_lost(source);
         }
         let mut counted = false;
         for waiting in self.members[source].server.waiting.iter_mut().filter(|waiting| waiting.place < place) {

@@ -31,6 +31,8 @@ const SETTLE_ONE_IN: u64 = 20;
 const AFTERMATH: u64 = 15 * SECOND;
 /// For how long a whole cluster is watched, in µs.
 const SETTLED: u64 = 1_500_000;
+/// For how long a commit may wait in a whole cluster, in µs.
+const STUCK: u64 = 2 * SECOND;
 /// Time between two backups of the catalog, in µs.
 const BACKUP_EVERY: u64 = 2 * SECOND;
 /// The lease in schedules: shorter than on real servers, so that more happens in less simulated time.
@@ -242,6 +244,7 @@ impl Run {
         for member in &mut world.members {
             member.disk.slow_until = now;
             member.server.lag_until = now;
+            member.server.deaf_until = now;
             // Who is stopped wakes when it was going to: what waits for it is queued for then.
         }
         let began = world.now;
@@ -371,6 +374,10 @@ pub(crate) fn whole(world: &World) -> Option<String> {
             return Some(format!("{} lags", member.id));
         }
     }
+    let waiting = world.members[holder].server.waiting.first();
+    if waiting.is_some_and(|waiting| world.now - waiting.since > STUCK) {
+        return Some("commits wait".into());
+    }
     let wanted = world.members[holder].supervisor.policy.acks_with(world.members.len() - 1);
     if lease.config.acks != wanted || world.members[holder].server.acks != wanted {
         return Some(format!("{} acks instead of {wanted}", lease.config.acks));
@@ -386,6 +393,7 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
     policy.durability = schedule.durability;
     policy.report_every = Duration::from_millis(300);
     policy.switchover_limit = Duration::from_secs(3);
+    policy.release_after = Duration::from_millis(300);
     let me = MemberId(id);
     Member {
         id: me,
@@ -406,6 +414,8 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
             settled: None,
             dumps: BTreeMap::new(),
             waiting: Vec::new(),
+            deaf_until: 0,
+            jammed: false,
         },
         supervisor: Supervisor {
             up: false,

@@ -83,6 +83,7 @@ fn read_fault(words: &[&str]) -> Option<Fault> {
         "isolate" => Fault::Isolate(target?, number(2)?),
         "cut-one-way" => Fault::CutOneWay(target?, id(2)?, number(3)?),
         "cut-between" => Fault::CutBetween(target?, id(2)?, number(3)?),
+        "lose-acks" => Fault::LoseAcks(target?, number(2)?),
         "cut-catalog" => Fault::CutCatalog(target?, number(2)?),
         "cut-answers" => Fault::CutAnswers(target?, number(2)?),
         "slow-network" => Fault::SlowNetwork(number(1)?),

@@ -135,6 +135,8 @@ impl World {
             member.disk.database.as_ref().is_none_or(|database| database.relay.is_empty() || database.applier_broken);
         let drained = applied && !member.server.closing;
         if drained || self.now >= until || member.server.process != Process::Up {
+            // What was given up must not happen later.
+            self.members[m].server.closing = false;
             return self.after(300, Event::Done(m, run, operation));
         }
         self.after(4_000, Event::DrainCheck(m, run, operation, until));
@@ -204,6 +206,8 @@ impl World {
             self.after(delay, Event::Broken(replica, connection));
         }
         self.leave_source(m);
+        let beats: Vec<_> = self.members[m].server.waiting.iter().filter_map(|waiting| waiting.beat).collect();
+        beats.into_iter().for_each(|run| self.after(300, Event::BeatOver(m, run)));
         let server = &mut self.members[m].server;
         server.process = Process::Stopped;
         server.run += 1;
@@ -213,6 +217,7 @@ impl World {
         server.receiver = None;
         server.dumps.clear();
         server.waiting.clear();
+        server.jammed = false;
         self.tell_exit(m);
     }
 
@@ -226,7 +231,7 @@ impl World {
         // Y1: a polite stop with waiting commits would acknowledge them.
         while !self.members[m].server.waiting.is_empty() {
             let waiting = self.members[m].server.waiting.remove(0);
-            self.acknowledged(m, waiting.txn);
+            self.acknowledged(m, waiting.txn, waiting.beat);
         }
         self.kill_server(m);
     }
@@ -264,9 +269,9 @@ impl World {
     pub(crate) fn client_writes(&mut self) {
         for m in 0..self.members.len() {
             let server = &self.members[m].server;
-            let takes = server.process == Process::Up && server.writable && !server.closing;
+            let takes = server.process == Process::Up && server.writable && !server.closing && !server.jammed;
             if takes && server.paused_until <= self.now && self.members[m].disk.slow_until <= self.now {
-                self.write(m);
+                self.write(m, None);
             }
         }
         if self.writing {
@@ -275,7 +280,8 @@ impl World {
         }
     }
 
-    fn write(&mut self, m: Index) {
+    /// Writes, for a client, or for a run of the supervisor that helps others on.
+    pub(crate) fn write(&mut self, m: Index, beat: Option<u64>) {
         let Some(txn) = self.new_txn(m) else { return };
         let place = self.members[m].disk.database.as_ref().map_or(0, |database| database.log.len() - 1);
         let server = &mut self.members[m].server;
@@ -283,9 +289,9 @@ impl World {
             if let Some(database) = &mut self.members[m].disk.database {
                 database.committed = place + 1;
             }
-            self.acknowledged(m, txn);
+            self.acknowledged(m, txn, beat);
         } else {
-            let waiting = Waiting { txn, place, by: Default::default(), since: self.now };
+            let waiting = Waiting { txn, place, by: Default::default(), beat, since: self.now };
             server.waiting.push(waiting);
         }
         self.pump_all(m);
@@ -306,19 +312,21 @@ impl World {
 
     /// Commits what has its acks, in order.
     pub(crate) fn commit(&mut self, m: Index) {
-        loop {
-            let server = &mut self.members[m].server;
-            let Some(first) = server.waiting.first() else { break };
-            if first.by.len() < usize::from(server.acks) {
-                break;
-            }
-            let done = server.waiting.remove(0);
+        let acks = usize::from(self.members[m].server.acks);
+        self.commit_while(m, |first| first.by.len() >= acks);
+    }
+
+    /// Commits the first of those that wait, as long as that is so.
+    pub(crate) fn commit_while(&mut self, m: Index, may: impl Fn(&Waiting) -> bool) {
+        while self.members[m].server.waiting.first().is_some_and(&may) {
+            let done = self.members[m].server.waiting.remove(0);
             if let Some(database) = &mut self.members[m].disk.database {
                 database.committed = done.place + 1;
             }
-            self.acknowledged(m, done.txn);
+            self.acknowledged(m, done.txn, done.beat);
         }
         let server = &mut self.members[m].server;
+        server.jammed &= !server.waiting.is_empty();
         if server.closing && server.waiting.is_empty() {
             server.closing = false;
             server.writable = false;
@@ -326,7 +334,10 @@ impl World {
         }
     }
 
-    fn acknowledged(&mut self, m: Index, txn: Txn) {
+    fn acknowledged(&mut self, m: Index, txn: Txn, beat: Option<u64>) {
+        if let Some(run) = beat {
+            self.after(300, Event::BeatOver(m, run));
+        }
         self.acked.add(txn);
         self.acked_count += 1;
         self.happenings.push(Happening::Acknowledged { by: m, txn });

@@ -93,7 +93,10 @@ impl World {
         let server = &member.server;
         let facts = ServerFacts {
             silent_since: None,
-            access: if server.writable { Access::Writable } else { Access::ReadOnly },
+            access: match server.writable || !server.waiting.is_empty() {
+                true => Access::Writable,
+                false => Access::ReadOnly,
+            },
             executed: database.executed.clone(),
             received: database.received.clone(),
             settled: server.settled.clone().unwrap_or_else(|| database.executed.clone()),
@@ -220,6 +223,19 @@ impl World {
         }
     }
 
+    /// A transaction of ours is over, or will never be written: the next may be once the position was looked at.
+    pub(crate) fn help_over(&mut self, m: Index, event: Event) {
+        if self.members[m].server.process == Process::Up && !self.answers(m) {
+            return self.after(20_000, event);
+        }
+        self.observe(m);
+        let busy = &mut self.members[m].supervisor.view.busy;
+        match event {
+            Event::BeatOver(..) => busy.beat = false,
+            _released => busy.release = false,
+        }
+    }
+
     /// Decides until there is nothing more to do at this moment.
     pub(crate) fn think(&mut self, m: Index) {
         for _ in 0..ACTS_AT_ONCE {
@@ -290,6 +306,24 @@ impl World {
                 let server_run = self.members[m].server.run;
                 let delay = self.statement_time(m, &act);
                 self.after(delay, Event::Effect(m, run, operation, server_run, Box::new(act)));
+            }
+            Lane::Beat => {
+                supervisor.view.busy.beat = true;
+                supervisor.view.beat_tried = Some(now);
+                let (run, server_run) = (supervisor.run, self.members[m].server.run);
+                let delay = self.statement_time(m, &act);
+                self.after(delay, Event::Beat(m, run, server_run));
+            }
+            Lane::Release => {
+                supervisor.view.busy.release = true;
+                supervisor.view.release_tried = Some(now);
+                let (run, server_run) = (supervisor.run, self.members[m].server.run);
+                // What was true when it was decided may long not be true any more.
+                let late = if self.rng.chance(30) { self.rng.range(20_000, 1_500_000) } else { 0 };
+                let delay = late + self.statement_time(m, &act);
+                if let Act::Release { executed, .. } = act {
+                    self.after(delay, Event::Release(m, run, server_run, Box::new(executed)));
+                }
             }
         }
     }

@@ -93,6 +93,10 @@ pub(crate) struct Mysqld {
     pub dumps: BTreeMap<Index, Dump>,
     /// Commits that wait for acks, oldest first.
     pub waiting: Vec<Waiting>,
+    /// Until when acks to it are lost, in µs.
+    pub deaf_until: u64,
+    /// MariaDB: what waits keeps everybody else from the binary log.
+    pub jammed: bool,
 }
 
 /// A receiver thread.
@@ -132,6 +136,8 @@ pub(crate) struct Waiting {
     pub place: usize,
     /// Who has acknowledged.
     pub by: BTreeSet<Index>,
+    /// Which run of the supervisor wrote it to help others on; a client's if none did.
+    pub beat: Option<u64>,
     /// Since when, in µs.
     pub since: u64,
 }
@@ -217,6 +223,14 @@ pub(crate) enum Event {
     Effect(Index, u64, u64, u64, Box<Act>),
     /// An act in the server lane is over.
     Done(Index, u64, u64),
+    /// A transaction that says nothing is written: supervisor's run, server's run.
+    Beat(Index, u64, u64),
+    /// It is over.
+    BeatOver(Index, u64),
+    /// Commits that wait are released, if all that is in the binary log is in this set: supervisor's run, server's run.
+    Release(Index, u64, u64, Box<GtidSet>),
+    /// That is over.
+    ReleaseOver(Index, u64),
     /// A drain is looked at.
     DrainCheck(Index, u64, u64, u64),
     /// A supervisor starts.
@@ -363,6 +377,8 @@ impl World {
             | Event::Answer(m, run, ..)
             | Event::TimedOut(m, run, _)
             | Event::Done(m, run, _)
+            | Event::BeatOver(m, run)
+            | Event::ReleaseOver(m, run)
             | Event::Exited(m, run, _)
             | Event::SourceAnswer(m, run, _) => self.for_supervisor(m, run, event),
             Event::PollArrives(m, run, number, known, until) => self.poll_arrives(m, run, number, known, until),
@@ -371,6 +387,8 @@ impl World {
             Event::SupervisorStarts(m) => self.supervisor_starts(m),
             Event::ServerUp(m, run, start) => self.server_up(m, run, start),
             Event::Effect(m, run, operation, server_run, act) => self.effect(m, run, operation, server_run, *act),
+            Event::Beat(m, run, server_run) => self.beat(m, run, server_run),
+            Event::Release(m, run, server_run, held) => self.release(m, run, server_run, held),
             Event::DrainCheck(m, run, operation, until) => self.drain_check(m, run, operation, until),
             Event::Connect(m, run) => self.connect(m, run),
             Event::Broken(m, connection) => self.connection_broken(m, connection),
@@ -406,6 +424,7 @@ impl World {
             Event::Answer(_, _, number, outcome) => self.answer(m, number, outcome),
             Event::TimedOut(_, _, number) => self.timed_out(m, number),
             Event::Done(_, _, operation) => self.done(m, operation),
+            Event::BeatOver(..) | Event::ReleaseOver(..) => self.help_over(m, event),
             Event::Exited(_, _, server_run) => self.exited(m, server_run),
             Event::SourceAnswer(_, _, facts) => self.source_answer(m, facts),
             _not_for_a_supervisor => {}

@@ -7,7 +7,7 @@ use crate::act::Act;
 use crate::budget::FailureClass;
 use crate::lease::Lease;
 use crate::time::Time;
-use crate::view::{Access, Acking, Catalog, ServerFacts};
+use crate::view::{Access, Catalog, ServerFacts};
 use crate::why::Why;
 
 /// A replica is given so much more time to answer than a primary: nobody waits for it.
@@ -98,10 +98,8 @@ impl Mind<'_> {
         if !holding.lease.config.can_elect() {
             return true;
         }
-        let connected = facts.acking.iter().filter(|(member, acking)| {
-            holding.lease.config.in_sync.contains_key(member) && **acking == Acking::Connected
-        });
+        let connected = self.connected(&holding.lease, facts);
         let stuck = facts.waiting_since.is_some_and(|since| self.now.since(since) >= self.policy.hang_limit);
-        connected.count() >= usize::from(holding.lease.config.acks) && !stuck
+        connected >= usize::from(holding.lease.config.acks) && !stuck
     }
 }

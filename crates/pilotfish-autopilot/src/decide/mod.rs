@@ -9,6 +9,7 @@
 //!            └─ held by us ──────── establish, open    `establish.rs`
 //!                                   in-sync set, acks  `sync.rs`
 //!                                   hand over          `switchover.rs`
+//!  help  ── commits whose acknowledgement was lost     `help.rs`
 //!  tell  ── our record, our registration               `tell.rs`
 //! ```
 //!
@@ -19,12 +20,15 @@ mod elect;
 mod establish;
 mod fence;
 mod follow;
+mod help;
 mod keep;
 mod role;
 mod start;
 mod switchover;
 mod sync;
 mod tell;
+
+pub use help::writes_wait;
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -57,7 +61,7 @@ pub fn decide(view: &View, policy: &Policy, now: Time) -> Decision {
     let mind = Mind { view, policy, now };
     let mut why = None;
     let mut until: Option<Time> = None;
-    for stage in [Mind::fence, Mind::keep, Mind::role, Mind::tell] {
+    for stage in [Mind::fence, Mind::keep, Mind::role, Mind::help, Mind::tell] {
         match stage(&mind) {
             Step::Do(act, why) if mind.is_free(&act) => return Decision { act, why, until: None },
             Step::Do(_, for_what) => {
@@ -97,6 +101,8 @@ impl<'a> Mind<'a> {
             Lane::None => true,
             Lane::Lease => !busy.lease,
             Lane::Catalog => !busy.catalog,
+            Lane::Beat => !busy.beat,
+            Lane::Release => !busy.release,
             // A fence interrupts whatever is under way, but not another fence.
             Lane::Server => match &busy.server {
                 None => true,
@@ -196,16 +202,19 @@ impl<'a> Mind<'a> {
         let following = Following { source: lease.holder, mode: Mode::Acking };
         let in_sync = record.data.is_some_and(|(_, data)| lease.config.has(Seat { member, data }));
         let keeps = in_sync && record.following == Some(following) && record.seen.term == lease.epoch.term;
-        record.executed.as_ref().is_some_and(|executed| executed.contains(position))
+        has_executed(record, position)
             || (keeps && record.received.as_ref().is_some_and(|received| received.contains(position)))
     }
 
     /// Members that are known to have `position`, among the seats of a config.
     fn holders(&self, lease: &Lease, config: &Config, position: &GtidSet) -> usize {
+        self.count(config, &|member, record| self.holds(lease, member, record, position))
+    }
+
+    /// How many seats of a config have a record that says so.
+    fn count(&self, config: &Config, says: &dyn Fn(MemberId, &MemberRecord) -> bool) -> usize {
         let seats = config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
-        seats
-            .filter(|seat| self.record_of(*seat).is_some_and(|record| self.holds(lease, seat.member, record, position)))
-            .count()
+        seats.filter(|seat| self.record_of(*seat).is_some_and(|record| says(seat.member, record))).count()
     }
 
     /// Other members that follow `holder` without an ailment, with their records.
@@ -235,6 +244,11 @@ fn depends_on_server(change: LeaseChange) -> bool {
         | LeaseChange::Acks(_)
         | LeaseChange::HandOver(_) => true,
     }
+}
+
+/// Whether a member says that it has executed `position`.
+fn has_executed(record: &MemberRecord, position: &GtidSet) -> bool {
+    record.executed.as_ref().is_some_and(|executed| executed.contains(position))
 }
 
 /// Whether all that was received is also applied.

@@ -76,6 +76,10 @@ impl Mind<'_> {
         if self.view.pending.is_some() {
             return Some(Step::Wait(Why::WriteInDoubt, Some(limit)));
         }
+        if self.view.busy.beat || self.view.busy.release {
+            // A transaction of ours may still be written: then nobody has everything yet.
+            return Some(Step::Wait(Why::TargetBehind { to: target.member }, Some(limit)));
+        }
         let has_all = |seat: Seat| {
             let executed = self.record_of(seat).and_then(|record| record.executed.as_ref());
             executed.is_some_and(|executed| executed.contains(&facts.executed))

@@ -194,7 +194,7 @@ impl Mind<'_> {
         wanted.max(least)
     }
 
-    fn connected(&self, lease: &Lease, facts: &ServerFacts) -> usize {
+    pub(super) fn connected(&self, lease: &Lease, facts: &ServerFacts) -> usize {
         let is_there = |member: &&MemberId| facts.acking.get(member) == Some(&Acking::Connected);
         lease.config.in_sync.keys().filter(is_there).count()
     }

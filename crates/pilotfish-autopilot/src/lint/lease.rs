@@ -227,7 +227,9 @@ impl Judge<'_> {
 
     fn hand_over(&mut self, to: MemberId, former: &Lease, value: &Lease) {
         let Some(facts) = self.running() else { return };
-        self.demand(facts.access == Access::ReadOnly && facts.waiting_since.is_none(), Objection::TakesWrites);
+        let ours = self.view.busy.beat || self.view.busy.release;
+        let quiet = facts.waiting_since.is_none() && !ours;
+        self.demand(facts.access == Access::ReadOnly && quiet, Objection::TakesWrites);
         self.demand(value.epoch.term == former.epoch.term.next(), Objection::WrongEpoch);
         self.demand(value.holder == to && value.config.primary.member == to, Objection::ChangesTooMuch);
         let all = |seat: &Seat| {

@@ -73,6 +73,8 @@ pub enum Objection {
     TooFewAcks,
     /// The holder has not established itself.
     NotEstablished,
+    /// The server takes no writes, or soon will not.
+    NotOpen,
 }
 
 impl fmt::Display for Objection {
@@ -106,6 +108,7 @@ impl fmt::Display for Objection {
             Objection::PerhapsErrant => "the own history is not known to be part of the source's",
             Objection::TooFewAcks => "fewer acks than the lease says",
             Objection::NotEstablished => "the holder has not established itself",
+            Objection::NotOpen => "the server takes no writes, or soon will not",
         })
     }
 }
@@ -233,6 +236,8 @@ impl<'a> Judge<'a> {
             }
             Act::Open { term } => self.open(*term),
             Act::Close { term } => self.demand(self.holds(*term), Objection::NotHeld),
+            Act::Beat { term } => self.beat(*term),
+            Act::Release { term, executed } => self.release_commits(*term, executed),
         }
     }
 
@@ -319,8 +324,7 @@ impl<'a> Judge<'a> {
         let (Some(facts), Some(lease)) = (self.running(), self.lease_value()) else {
             return self.objections.push(Objection::NotHeld);
         };
-        let established = Some(lease.config.primary) == self.own_seat() && lease.state == LeaseState::Held;
-        self.demand(established, Objection::NotEstablished);
+        self.demand(self.leads(), Objection::NotEstablished);
         self.demand(
             facts.receiver == Receiver::Stopped || facts.receiver == Receiver::Purged,
             Objection::StillReceives,
@@ -328,5 +332,41 @@ impl<'a> Judge<'a> {
         self.demand(facts.received.subtract(&facts.executed).is_empty(), Objection::NotDrained);
         self.demand(facts.gate.iter().all(|member| lease.config.in_sync.contains_key(member)), Objection::NotCut);
         self.enough_acks(facts.acks);
+    }
+
+    /// A transaction of ours: only a primary writes.
+    fn beat(&mut self, term: crate::lease::Term) {
+        self.demand(self.holds(term), Objection::NotHeld);
+        self.demand(self.leads(), Objection::NotEstablished);
+        let closing = matches!(self.view.busy.server, Some(Act::Close { .. } | Act::StopServer | Act::FenceServer));
+        let open = self.running().is_some_and(|facts| facts.access == Access::Writable);
+        self.demand(open && !closing, Objection::NotOpen);
+    }
+
+    /// Commits get their OK although nobody has acknowledged them: as many as must have them already, and are none of those that may be dropped
+    /// from the set meanwhile.
+    fn release_commits(&mut self, term: crate::lease::Term, executed: &GtidSet) {
+        self.demand(self.holds(term), Objection::NotHeld);
+        self.demand(self.leads(), Objection::NotEstablished);
+        let deadline = self.view.holding.as_ref().map(|holding| holding.sent.after(self.policy.ttl));
+        self.demand(deadline.is_some_and(|deadline| deadline > self.now), Objection::TooLate);
+        self.demand(self.view.pending.is_none(), Objection::InDoubt);
+        let (Some(facts), Some(lease)) = (self.running(), self.lease_value()) else {
+            return self.objections.push(Objection::NotHeld);
+        };
+        self.demand(lease.config.acks > 0, Objection::TooFewAcks);
+        let mut have = 0;
+        for (member, data) in &lease.config.in_sync {
+            let record = self.view.records.get(member).filter(|record| record.data.is_some_and(|(_, of)| of == *data));
+            let theirs = record.and_then(|record| record.executed.as_ref()).filter(|_| facts.gate.contains(member));
+            have += u8::from(theirs.is_some_and(|theirs| executed.subtract(theirs).is_empty()));
+        }
+        self.demand(have >= lease.config.acks && have >= facts.acks, Objection::HoldersMissing);
+    }
+
+    /// Whether the lease calls this copy of the data the primary's.
+    fn leads(&self) -> bool {
+        self.lease_value()
+            .is_some_and(|lease| lease.state == LeaseState::Held && Some(lease.config.primary) == self.own_seat())
     }
 }

@@ -2,4 +2,5 @@
 
 mod decisions;
 mod gtids;
+mod help;
 mod traps;

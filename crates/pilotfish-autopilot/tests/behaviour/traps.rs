@@ -104,7 +104,12 @@ fn d7_a_fence_waits_for_no_request_and_no_statement() {
         facts.acking = BTreeMap::from([(MemberId(3), Acking::Missing { since: at(9_000) })])
     });
     // A renewal is under way, and so is a statement.
-    view.busy = Busy { lease: true, catalog: true, server: Some(Act::SetGate { term: Term(5), admit: [].into() }) };
+    view.busy = Busy {
+        lease: true,
+        catalog: true,
+        server: Some(Act::SetGate { term: Term(5), admit: [].into() }),
+        ..Busy::default()
+    };
     assert!(matches!(decided(&view), Decision { act: Act::FenceServer, why: Why::LeaseLapsed { .. }, .. }));
 }
 

@@ -24,7 +24,7 @@ use pilotfish_consul::{Client, Consistency, Cursor, KvPair, KvWrite, Read, TxnOp
 
 use crate::error::Error;
 pub(crate) use orders::{OrderKey, OrdersRead, Placed};
-pub(crate) use registration::Registration;
+pub(crate) use registration::{Health, Registration};
 pub(crate) use wire::Contact;
 
 /// How Consul says in a transaction that a check-and-set found another index (`kvsCheckAndSet` of its state store).

@@ -20,6 +20,9 @@ const REMOVED_AFTER: Duration = Duration::from_secs(60);
 /// The shortest time between heartbeats that a service may need.
 const SHORTEST_TTL: Duration = Duration::from_secs(2);
 
+/// Whether a member can be used for what its role promises, or in which state it is and why.
+pub(crate) type Health = Result<String, (CheckStatus, String)>;
+
 /// The registration of one member.
 pub(crate) struct Registration {
     client: Client,
@@ -61,16 +64,11 @@ impl Registration {
     }
 
     /// Makes the catalog say this; called again in time, it keeps the registration alive.
-    pub(crate) async fn set(
-        &mut self,
-        role: Option<Role>,
-        health: &Result<String, String>,
-        term: u64,
-    ) -> Result<(), Error> {
+    pub(crate) async fn set(&mut self, role: Option<Role>, health: &Health, term: u64) -> Result<(), Error> {
         let Some(role) = role else { return Ok(()) };
         let (status, output) = match health {
             Ok(text) => (CheckStatus::Passing, text),
-            Err(text) => (CheckStatus::Critical, text),
+            Err((status, text)) => (*status, text),
         };
         let id = self.id(role);
         if let Some((told, of, endpoint)) = &self.told

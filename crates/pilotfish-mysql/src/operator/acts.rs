@@ -38,6 +38,12 @@ impl Operator {
             }
             Lane::Catalog => self.carry_out_in_catalog(now, act),
             Lane::Server => self.begin(act),
+            Lane::Beat => self.beat(now),
+            Lane::Release => {
+                if let Act::Release { executed, .. } = act {
+                    self.release(now, executed);
+                }
+            }
         }
         true
     }
@@ -118,7 +124,9 @@ impl Operator {
             | Act::PublishVote { .. }
             | Act::PublishRecord { .. }
             | Act::Register { .. }
-            | Act::Answer { .. } => done(Ok(Effect::Nothing)),
+            | Act::Answer { .. }
+            | Act::Beat { .. }
+            | Act::Release { .. } => done(Ok(Effect::Nothing)),
         }
     }
 
@@ -147,7 +155,9 @@ impl Operator {
                 | Act::PublishRecord { .. }
                 | Act::Register { .. }
                 | Act::Answer { .. }
-                | Act::Attach { .. } => Ok(Effect::Nothing),
+                | Act::Attach { .. }
+                | Act::Beat { .. }
+                | Act::Release { .. } => Ok(Effect::Nothing),
             };
             done(outcome);
         });
@@ -370,6 +380,9 @@ impl Operator {
         self.run = None;
         self.watching.forget();
         self.database.forget();
+        // The connections are gone, and so is what they were about to write.
+        self.view.busy.beat = false;
+        self.view.busy.release = false;
         self.view.server = ServerState::Stopped;
         // Whatever was under way with it is over, and so are a fence and a polite stop.
         if self.view.busy.server.as_ref().is_some_and(needs_a_server) {
@@ -404,6 +417,8 @@ pub(super) fn needs_a_server(act: &Act) -> bool {
         | Act::PublishVote { .. }
         | Act::PublishRecord { .. }
         | Act::Register { .. }
-        | Act::Answer { .. } => false,
+        | Act::Answer { .. }
+        | Act::Beat { .. }
+        | Act::Release { .. } => false,
     }
 }

@@ -129,11 +129,20 @@ struct Told {
     doing: Option<String>,
     /// Why what was seen of the lease cannot be written down.
     unwritten: Option<String>,
+    /// The change of the lease that was tried last, and why: it is tried again and again while the catalog does not answer.
+    tried: Option<(LeaseChange, &'static str)>,
     decisions: VecDeque<Decided>,
     counters: BTreeMap<&'static str, u64>,
     promotion: Vec<Phase>,
     promotion_began: Option<Time>,
     reported: Option<Time>,
+}
+
+impl Told {
+    /// Whether the same change was tried last for the same reason, and nobody knows yet what became of it.
+    fn is_repetition(&mut self, change: LeaseChange, why: &Why) -> bool {
+        self.tried.replace((change, why.code())) == Some((change, why.code()))
+    }
 }
 
 impl Operator {
@@ -300,8 +309,16 @@ impl Operator {
                 self.note_waiting(&decision.why);
                 return;
             }
-            Act::WriteLease { change: LeaseChange::Renew, .. } | Act::PublishRecord { .. } | Act::Remember { .. } => {
+            Act::WriteLease { change: LeaseChange::Renew, .. }
+            | Act::PublishRecord { .. }
+            | Act::Remember { .. }
+            | Act::Beat { .. } => {
                 (self.log)(Level::Debug, &format!("{name}: {} [{}]", decision.why, decision.why.code()));
+                return;
+            }
+            Act::WriteLease { change, .. } if self.told.is_repetition(*change, &decision.why) => {
+                (self.log)(Level::Debug, &format!("{name}, again: {} [{}]", decision.why, decision.why.code()));
+                self.told.why = Some(decision.why.clone());
                 return;
             }
             Act::StartServer { .. }
@@ -320,7 +337,8 @@ impl Operator {
             | Act::SetGate { .. }
             | Act::SetAcks { .. }
             | Act::Open { .. }
-            | Act::Close { .. } => {}
+            | Act::Close { .. }
+            | Act::Release { .. } => {}
         }
         (self.log)(Level::Info, &format!("{name}: {} [{}]", decision.why, decision.why.code()));
         self.told.why = Some(decision.why.clone());
@@ -340,7 +358,9 @@ impl Operator {
         let now = clock::now();
         let same = self.told.waiting.as_ref().filter(|(code, ..)| *code == why.code());
         let (since, told) = same.map_or((now, false), |(_, since, told)| (*since, *told));
-        let tell = !told && now.since(since) >= WORTH_TELLING && why.code() != Why::Settled.code();
+        // What is tried again and again for this reason was told when it was tried first.
+        let known = self.told.tried.is_some_and(|(_, code)| code == why.code());
+        let tell = !told && !known && now.since(since) >= WORTH_TELLING && why.code() != Why::Settled.code();
         if tell {
             (self.log)(Level::Info, &format!("waiting: {why} [{}]", why.code()));
         }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use pilotfish_autopilot::{MemberId, Policy, Role};
-use pilotfish_consul::Client;
+use pilotfish_consul::{CheckStatus, Client};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::catalog::Registration;
+use crate::catalog::{Health, Registration};
 use crate::settings::Settings;
 use crate::task::beside;
 
@@ -22,7 +22,7 @@ pub(super) struct Wanted {
     /// The role under which it is registered; not at all if absent.
     pub(super) role: Option<Role>,
     /// Whether it can be used, or why not.
-    pub(super) health: Result<String, String>,
+    pub(super) health: Health,
     /// The term, for the registration's metadata.
     pub(super) term: u64,
 }
@@ -41,7 +41,8 @@ impl Registrar {
         version: String,
         policy: &Policy,
     ) -> Registrar {
-        let initial = Wanted { role: None, health: Err("the server was not looked at yet".into()), term: 0 };
+        let health = Err((CheckStatus::Critical, "the server was not looked at yet".into()));
+        let initial = Wanted { role: None, health, term: 0 };
         let (wanted, changes) = watch::channel(initial);
         let (end, ending) = oneshot::channel();
         let registration = Registration::new(client, settings, me, version, policy.ttl, policy.request_limit);

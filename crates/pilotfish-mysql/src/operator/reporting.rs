@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use pilotfish_autopilot::{
     Access, Acking, Act, Ailment, Catalog, Flavour, LeaseChange, LeaseState, MemberId, Mode, Receiver, Role,
-    Server as ServerState, ServerFacts, Time, Why,
+    Server as ServerState, ServerFacts, Time, Why, writes_wait,
 };
+use pilotfish_consul::CheckStatus;
 
 use super::registrar::Wanted;
 use super::{Operator, REPORT_EVERY, clock};
+use crate::catalog::Health;
 use crate::report::{LeaseReport, MemberReport, Phase, Reason, Report, ServerReport};
 use pilotfish_autopilot::Durability;
 
@@ -20,23 +22,29 @@ impl Operator {
         self.registrar.want(Wanted { role: self.view.registered, health: self.health(), term });
     }
 
-    fn health(&self) -> Result<String, String> {
+    fn health(&self) -> Health {
+        let bad = |text: &str| Err((CheckStatus::Critical, text.into()));
         let Some(facts) = self.view.facts() else {
-            return Err(match self.view.server {
-                ServerState::Starting { .. } => "the server starts".into(),
-                ServerState::Unknown | ServerState::Stopped | ServerState::Running(_) => "the server is stopped".into(),
+            return bad(match self.view.server {
+                ServerState::Starting { .. } => "the server starts",
+                ServerState::Unknown | ServerState::Stopped | ServerState::Running(_) => "the server is stopped",
             });
         };
-        if facts.silent_since.is_some_and(|since| clock::now().since(since) > self.policy.hang_limit) {
-            return Err("the server does not answer".into());
+        let now = clock::now();
+        if facts.silent_since.is_some_and(|since| now.since(since) > self.policy.hang_limit) {
+            return bad("the server does not answer");
         }
         match self.view.registered {
+            // There is no better one to send them to.
+            Some(Role::Primary) if writes_wait(&self.view, &self.policy, now).is_some() => {
+                Err((CheckStatus::Warning, "takes writes, and no replica acknowledges them: they wait".into()))
+            }
             Some(Role::Primary) if facts.access == Access::Writable => Ok("takes writes".into()),
-            Some(Role::Primary) => Err("does not take writes".into()),
+            Some(Role::Primary) => bad("does not take writes"),
             Some(Role::Replica) | None => match facts.receiver {
                 Receiver::Running { to, connected: true, .. } => Ok(format!("follows {}", self.name_of(to))),
                 Receiver::Running { .. } | Receiver::Stopped | Receiver::Purged | Receiver::Unknown => {
-                    Err("follows nobody".into())
+                    bad("follows nobody")
                 }
             },
         }
@@ -241,6 +249,8 @@ pub(super) fn act_name(act: &Act) -> String {
         Act::SetAcks { acks, .. } => format!("ask for {acks} acknowledgements"),
         Act::Open { .. } => "open for writes".into(),
         Act::Close { .. } => "close for writes".into(),
+        Act::Beat { .. } => "write a transaction that says nothing".into(),
+        Act::Release { .. } => "release commits that wait".into(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pilotfish_autopilot::{
-    Access, Acking, Act, LeaseState, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, SourceFacts, Time,
-    is_held,
+    Access, Acking, Act, GtidSet, LeaseState, MemberId, Policy, Receiver, Server as ServerState, ServerFacts,
+    SourceFacts, Time,
 };
 
 use super::fact::Fact;
@@ -22,10 +22,6 @@ const HOT_FOR: Duration = Duration::from_secs(3);
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// How often the source is asked while nothing changes.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// For how long a commit may wait before it is helped on.
-const STUCK: Duration = Duration::from_millis(100);
-/// After so long it is not helped on by more of the same.
-const HOPELESS: Duration = Duration::from_secs(1);
 /// How often the file system is written to while the server takes writes.
 const STORAGE_EVERY: Duration = Duration::from_millis(500);
 
@@ -56,10 +52,12 @@ pub(super) struct Watching {
     asked: Option<(MemberId, u64)>,
     /// Why the source refused to answer, if that was told.
     ask_error: Option<String>,
-    /// Since when a transaction that says nothing is under way.
-    beating: Option<Time>,
-    /// When commits were looked at that not even that helps on.
+    /// When a transaction that says nothing was over; the next may be written after a look that began later.
+    beaten: Option<Time>,
+    /// When commits that waited were let go, likewise.
     released: Option<Time>,
+    /// Since when each look has found a commit that waits.
+    waits: Option<Time>,
     /// Members for whom this server has an account to acknowledge with, locked or not.
     prepared: BTreeSet<MemberId>,
     /// What the server said last, for reports.
@@ -78,11 +76,12 @@ impl Watching {
     }
 
     /// The loop woke up. If that took much longer than it ever sleeps, this process was itself stopped: then it is not the server that has been
-    /// silent, and who was connected may have left.
+    /// silent, who was connected may have left, and what waited may have ended.
     pub(super) fn woke(&mut self, now: Time, policy: &Policy) {
         if now.since(self.woken) > policy.probe_every * 2 {
             self.unanswered = self.unanswered.map(|_| now);
             self.unwritten = self.unwritten.map(|_| now);
+            self.waits = self.waits.map(|_| now);
         }
         self.woken = now;
     }
@@ -132,7 +131,6 @@ impl Operator {
                 }
                 self.probe_storage(now);
                 self.prepare_accounts();
-                self.beat(now);
             }
         }
         if self.watching.ask_at <= now {
@@ -168,55 +166,43 @@ impl Operator {
         });
     }
 
-    /// A commit has been waiting for a while although somebody is there to acknowledge.
-    fn beat(&mut self, now: Time) {
-        let stuck = self.view.facts().is_some_and(|facts| {
-            let waits = facts.waiting_since.is_some_and(|since| now.since(since) >= STUCK);
-            waits && facts.acking.values().any(|acking| *acking == Acking::Connected)
-        });
-        if !stuck || self.view.holding.is_none() {
-            return;
-        }
-        if let Some(since) = self.watching.beating {
-            return self.release(now, since);
-        }
-        self.watching.beating = Some(now);
+    /// Writes a transaction that says nothing, which may wait as long as what it is to help.
+    pub(super) fn beat(&mut self, now: Time) {
+        self.view.busy.beat = true;
+        self.view.beat_tried = Some(now);
         let (database, facts) = (self.database.clone(), self.facts.clone());
         beside(async move {
             let _ = facts.send(Fact::Beaten(database.beat().await));
         });
     }
 
-    /// Not even a transaction that says nothing is acknowledged: whoever should do it has everything already, and is sent nothing. Where that is known,
-    /// nobody needs to wait.
-    fn release(&mut self, now: Time, since: Time) {
-        let tried = self.watching.released.is_some_and(|tried| now.since(tried) < HOPELESS);
-        if now.since(since) < HOPELESS || tried || !is_held(&self.view) {
-            return;
+    pub(super) fn has_beaten(&mut self, outcome: &Result<(), Error>) {
+        let now = clock::now();
+        self.watching.beaten = Some(now);
+        self.watching.look_after(now);
+        if let Err(error) = outcome {
+            (self.log)(Level::Debug, &error.to_string());
         }
-        let Some(held) = self.view.facts().map(|facts| facts.executed.clone()) else { return };
-        self.watching.released = Some(now);
+    }
+
+    /// Lets go of the commits that wait for an acknowledgement, while all that is in the binary log is in `held`.
+    pub(super) fn release(&mut self, now: Time, held: GtidSet) {
+        self.view.busy.release = true;
+        self.view.release_tried = Some(now);
         let (database, facts) = (self.database.clone(), self.facts.clone());
         beside(async move {
             let _ = facts.send(Fact::Released(database.release(&held, LOOK_LIMIT).await));
         });
     }
 
-    pub(super) fn has_released(&self, outcome: &Result<usize, Error>) {
+    pub(super) fn has_released(&mut self, outcome: &Result<usize, Error>) {
+        let now = clock::now();
+        self.watching.released = Some(now);
+        self.watching.look_after(now);
         match outcome {
             Ok(0) => {}
-            Ok(ended) => {
-                let text = "an acknowledgement was lost, and commits waited for it; enough replicas have executed all of that, so it is over";
-                (self.log)(Level::Warn, &format!("{text} (statements ended: {ended})"));
-            }
+            Ok(ended) => (self.log)(Level::Warn, &format!("statements that waited were ended: {ended}")),
             Err(error) => (self.log)(Level::Warn, &error.to_string()),
-        }
-    }
-
-    pub(super) fn has_beaten(&mut self, outcome: &Result<(), Error>) {
-        self.watching.beating = None;
-        if let Err(error) = outcome {
-            (self.log)(Level::Debug, &error.to_string());
         }
     }
 
@@ -318,6 +304,9 @@ impl Operator {
         }
         self.take_seen(&seen);
         self.watching.seen = Some(seen);
+        let busy = &mut self.view.busy;
+        busy.beat &= self.watching.beaten.take_if(|beaten| began >= *beaten).is_none();
+        busy.release &= self.watching.released.take_if(|released| began >= *released).is_none();
         match self.finished {
             Some(finished) if began >= finished => {
                 self.finished = None;
@@ -361,6 +350,7 @@ impl Operator {
         if before != Some((seen.receiver, seen.applier, seen.access)) {
             self.watching.heat(now);
         }
+        let waiting_since = self.waiting_since(now, seen.oldest_wait);
         self.view.server = ServerState::Running(ServerFacts {
             silent_since: self.watching.silent_since(),
             access: seen.access,
@@ -372,8 +362,19 @@ impl Operator {
             acks: seen.acks,
             gate: seen.gate.clone(),
             acking,
-            waiting_since: seen.oldest_wait.map(|wait| Time::from_start(now.since_start().saturating_sub(wait))),
+            waiting_since,
         });
+    }
+
+    /// Since when the oldest commit waits. The server counts from the beginning of a statement, which may have lasted before it committed: it has not
+    /// waited for longer than somebody has.
+    fn waiting_since(&mut self, now: Time, oldest: Option<Duration>) -> Option<Time> {
+        let Some(wait) = oldest else {
+            self.watching.waits = None;
+            return None;
+        };
+        let seen = *self.watching.waits.get_or_insert(now);
+        Some(seen.max(Time::from_start(now.since_start().saturating_sub(wait))))
     }
 
     /// Asks the lease's holder what it has executed: at once when it is another, and from time to time, because we may have what it has not.

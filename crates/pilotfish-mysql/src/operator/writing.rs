@@ -55,6 +55,7 @@ impl Operator {
             Err(error) => return self.catalog_failed(&error),
         };
         self.catalog_answered();
+        self.told.tried = None;
         self.reading.lease_answered = now;
         // An answered check-and-set can no longer happen later.
         self.view.pending = None;
@@ -233,7 +234,9 @@ impl Operator {
             | Act::SetGate { .. }
             | Act::SetAcks { .. }
             | Act::Open { .. }
-            | Act::Close { .. } => {}
+            | Act::Close { .. }
+            | Act::Beat { .. }
+            | Act::Release { .. } => {}
         }
     }
 }

@@ -28,6 +28,24 @@ fn c4_c5_d3_a_catalog_that_hangs_demotes_nobody() {
     setting.cluster.verify(&[tally]);
 }
 
+/// A lease that cannot be given up is tried again and again, and told once.
+#[test]
+fn what_the_catalog_does_not_answer_is_told_once() {
+    let setting = Setting::new(Flavour::MariaDb);
+    let leader = setting.cluster.settle();
+    setting.catalog.pause();
+    setting.cluster.members[leader].kill_server();
+    let decisions = setting.cluster.wait_for("some attempts", |cluster| {
+        let report = cluster.members[leader].report()?;
+        (report["catalogSilent"].as_f64()? > 4.0).then(|| report["decisions"].to_string())
+    });
+    let log = setting.cluster.members[leader].log();
+    let times = |text: &str| text.matches("give up the lease").count();
+    assert_eq!((times(&decisions), times(&log)), (1, 1), "{decisions}\n{log}");
+    setting.catalog.resume();
+    setting.cluster.settle();
+}
+
 /// On a real Consul of three servers, whose leader is killed: F-D3, F-D10, C7.
 #[test]
 fn c7_d3_d10_the_leader_of_three_consuls_is_killed() {

@@ -156,10 +156,13 @@ fn d4_a_primary_that_is_cut_off_from_its_replicas_acknowledges_nothing() {
         place
             .network
             .lose(|from, to| (is_primary(from) || is_primary(to)) && from != End::Outside && to != End::Outside);
-        // Longer than a lease lasts.
-        place.cluster.wait_for("commits to wait", |cluster| {
-            let waits = cluster.members[first].report()?["server"]["waiting"].as_f64()?;
-            (waits > 5.0).then_some(())
+        // Longer than a lease lasts; and it says so.
+        place.cluster.wait_for_reason(first, "writes-wait");
+        place.cluster.wait_for("commits to wait, and the catalog to say so", |cluster| {
+            let report = cluster.members[first].report()?;
+            let (_, checks) = place.catalog.request("GET", "/v1/health/checks/mysql-primary", "")?;
+            let told = report["healthy"] == false && checks.contains("\"warning\"");
+            (told && report["server"]["waiting"].as_f64()? > 5.0).then_some(())
         });
         place.network.heal();
         writer.wait_for(50);

@@ -7,7 +7,7 @@ use pilotfish_consul::{CheckStatus, Client, Cursor, HealthQuery, Read, ServiceIn
 use pilotfish_testing::{Consul, ConsulCluster, FaultyServer, Reply};
 
 use super::{LIMIT, LONG, client};
-use crate::catalog::Registration;
+use crate::catalog::{Health, Registration};
 use crate::settings::Settings;
 
 /// How long anything may take.
@@ -18,7 +18,7 @@ fn registration(client: Client) -> Registration {
     Registration::new(client, &settings, MemberId(1), "11.8".into(), PATIENCE, LIMIT)
 }
 
-fn well() -> Result<String, String> {
+fn well() -> Health {
     Ok("replicates".into())
 }
 
@@ -88,12 +88,15 @@ async fn who_cannot_be_used_says_why() {
     let client = client(&[consul.http()]);
     let mut registration = registration(client.clone());
     // Never passing for a moment.
-    registration.set(Some(Role::Replica), &Err("it was not looked at".into()), 1).await.unwrap();
+    registration
+        .set(Some(Role::Replica), &Err((CheckStatus::Critical, "it was not looked at".into())), 1)
+        .await
+        .unwrap();
     let (found, _) = instances(&client, "db", &Cursor::new()).await;
     assert!(says(&found, CheckStatus::Critical, ""));
     registration.set(Some(Role::Replica), &well(), 1).await.unwrap();
     wait_for(client.clone(), "db", |found| says(found, CheckStatus::Passing, "replicates")).await;
-    registration.set(Some(Role::Replica), &Err("it lags".into()), 1).await.unwrap();
+    registration.set(Some(Role::Replica), &Err((CheckStatus::Critical, "it lags".into())), 1).await.unwrap();
     wait_for(client.clone(), "db", |found| says(found, CheckStatus::Critical, "it lags")).await;
 }
 
