@@ -124,7 +124,8 @@ impl Database {
     /// Drops what the engine had not committed, or had not made durable: MariaDB's `--init-rpl-role=SLAVE`.
     pub(crate) fn drop_tail(&mut self, keep: usize, gtids: &[Gtid]) {
         let relay = core::mem::take(&mut self.relay);
-        let log: Vec<_> = self.log.drain(..).take(keep).collect();
+        // A copy was made durable before it was put in place.
+        let log: Vec<_> = self.log.drain(..).take(keep.max(self.purged)).collect();
         let mut fresh = Database { applier_broken: self.applier_broken, purged: self.purged, ..self.blank() };
         for txn in log {
             fresh.execute(txn, gtids[txn as usize]);

@@ -106,9 +106,11 @@ impl Mind<'_> {
         })
     }
 
-    /// What we have executed and an established primary has not.
+    /// What we have executed and an established primary has not. An answer about what we do not have any more says nothing: a server that has
+    /// dropped its tail is a new one.
     pub(super) fn errant(&self, lease: &Lease) -> Option<GtidSet> {
         let source = self.source(lease).filter(|_| lease.is_established())?;
-        (!source.executed.contains(&source.ours)).then(|| source.ours.subtract(&source.executed))
+        let still_ours = self.view.facts().is_some_and(|facts| facts.executed.contains(&source.ours));
+        (still_ours && !source.executed.contains(&source.ours)).then(|| source.ours.subtract(&source.executed))
     }
 }

@@ -240,12 +240,16 @@ fn e5_a_primary_that_cannot_be_killed_lets_its_lease_end() {
 #[test]
 fn y4_e10_errant_data_in_sync_waits_until_it_is_dropped() {
     let mut view = follower();
+    view.server = Server::Running(facts("0-1-15,0-2-16", "0-1-15,0-2-16"));
     let ours = mariadb("0-1-15,0-2-16");
     view.source =
         Some(SourceFacts { member: MemberId(1), term: Term(5), executed: mariadb("0-1-20"), ours, data: DataId(2) });
     assert!(matches!(role(&view), Decision { act: Act::Wait, why: Why::Errant { .. }, .. }));
     let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
     lease.config.in_sync.remove(&ME);
+    view.server = Server::Running(facts("0-1-15", "0-1-15"));
+    assert!(!matches!(role(&view).act, Act::Condemn { .. }), "it has dropped its tail since");
+    view.server = Server::Running(facts("0-1-15,0-2-16", "0-1-15,0-2-16"));
     assert_eq!(role(&view).act, Act::Condemn { reason: Condemnation::Errant(mariadb("0-2:16")) });
 }
 
