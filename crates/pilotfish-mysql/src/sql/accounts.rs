@@ -17,6 +17,9 @@ use crate::settings::{Credentials, Secret};
 /// The operator's own account, of the local socket only.
 pub(crate) const OPERATOR: &str = "pilotfish";
 
+/// The user of the threads that apply what was received. MySQL's enter the state of waiting with every commit, also when they need not wait.
+const APPLIER: &str = "system user";
+
 /// The user of a connection that has not said yet whose it is.
 const NOBODY_YET: &str = "unauthenticated user";
 
@@ -63,7 +66,9 @@ pub(super) async fn connections(
     for row in connection.rows(DOING, processes(flavour)).await? {
         if row.text("command").is_some_and(|command| command.starts_with("Binlog Dump")) {
             found.acking.extend(row.text("user").and_then(|user| access.member_of(user)));
-        } else if row.text("state").is_some_and(|state| state.starts_with("Waiting for semi-sync ACK")) {
+        } else if row.text("user") != Some(APPLIER)
+            && row.text("state").is_some_and(|state| state.starts_with("Waiting for semi-sync ACK"))
+        {
             // In whole seconds: neither server tells it better.
             let wait = Duration::from_secs(row.number("time").unwrap_or(0));
             found.oldest_wait = found.oldest_wait.max(Some(wait));
@@ -312,7 +317,7 @@ fn is_unknown(row: &Fields) -> bool {
 fn is_client(row: &Fields, access: &LocalAccess) -> bool {
     let user = row.text("user").unwrap_or_default();
     let replication = user == access.replication_user || access.member_of(user).is_some();
-    let system = matches!(user, "system user" | "event_scheduler" | NOBODY_YET | OPERATOR | "");
+    let system = matches!(user, APPLIER | "event_scheduler" | NOBODY_YET | OPERATOR | "");
     let daemon = matches!(row.text("command"), Some("Daemon" | "Killed"));
     !replication && !system && !daemon
 }

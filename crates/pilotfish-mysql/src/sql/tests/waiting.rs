@@ -9,6 +9,7 @@ use super::{LIMIT, Member, end, on_both, waiting_write};
 on_both!(
     m4_y2_a_server_closes_behind_a_waiting_commit,
     what_waits_is_part_of_the_position,
+    an_applier_that_waits_is_no_client,
     a_client_that_comes_again_and_again_keeps_nobody_from_closing,
     e3_a_commit_waits_for_ever,
     e11_e12_a_server_closes_whatever_its_clients_do,
@@ -57,6 +58,31 @@ async fn what_waits_is_part_of_the_position(flavour: Flavour) {
     assert!(one.look().await.executed.contains(&ours));
     one.database.set_acks(0, LIMIT).await.expect("no acknowledgements");
     end(write).await.expect("no panic").expect("it is told that all is well");
+}
+
+/// MySQL's appliers enter this state for a moment with every commit, also when they need not wait.
+async fn an_applier_that_waits_is_no_client(flavour: Flavour) {
+    let (one, two) = (Member::new(flavour, 1).await, Member::new(flavour, 2).await);
+    one.lead_alone(1).await;
+    one.make_table().await;
+    two.attach(&one, Mode::Plain).await;
+    two.until_connected().await;
+    two.until_executed(&one.look().await.executed).await;
+    two.database.set_acks(1, LIMIT).await.expect("acknowledgements");
+    one.write(1).await.expect("it writes");
+    let mut operator = two.operator().await;
+    let waits = async {
+        let state =
+            "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for semi-sync ACK%'";
+        while operator.rows("reading", state).await.expect("rows")[0].number("n") == Some(0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    end(waits).await;
+    let seen = two.look().await;
+    assert_eq!((seen.access, seen.oldest_wait), (Access::ReadOnly, None));
+    two.database.set_acks(0, LIMIT).await.expect("no acknowledgements");
+    two.until_executed(&one.look().await.executed).await;
 }
 
 async fn a_client_that_comes_again_and_again_keeps_nobody_from_closing(flavour: Flavour) {
