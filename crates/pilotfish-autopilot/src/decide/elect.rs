@@ -36,8 +36,7 @@ impl Mind<'_> {
         }
         let term = lease.epoch.term.next();
         match facts.receiver {
-            Receiver::Unknown => return Step::Wait(Why::ServerUnknown, None),
-            Receiver::Running { .. } => {
+            Receiver::Running { .. } | Receiver::Unknown => {
                 return Step::Do(Act::StopReceiver { term }, Why::LeaseFree { term: lease.epoch.term });
             }
             Receiver::Stopped | Receiver::Purged => {}
@@ -127,8 +126,7 @@ impl Mind<'_> {
             return Some(Step::Wait(Why::ApplierStopped, None));
         }
         Some(match facts.receiver {
-            Receiver::Running { .. } => Step::Do(Act::StopReceiver { term }, Why::Forced { term }),
-            Receiver::Unknown => Step::Wait(Why::ServerUnknown, None),
+            Receiver::Running { .. } | Receiver::Unknown => Step::Do(Act::StopReceiver { term }, Why::Forced { term }),
             Receiver::Stopped | Receiver::Purged if !super::is_drained(facts) => {
                 Step::Do(Act::Drain { term }, Why::Forced { term })
             }

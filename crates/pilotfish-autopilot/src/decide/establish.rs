@@ -19,8 +19,9 @@ impl Mind<'_> {
             return Step::Wait(Why::ServerUnknown, None);
         };
         match facts.receiver {
-            Receiver::Running { .. } => return Step::Do(Act::StopReceiver { term }, Why::Draining { term }),
-            Receiver::Unknown => return Step::Wait(Why::ServerUnknown, None),
+            Receiver::Running { .. } | Receiver::Unknown => {
+                return Step::Do(Act::StopReceiver { term }, Why::Draining { term });
+            }
             Receiver::Stopped | Receiver::Purged => {}
         }
         if !can_apply(facts) {

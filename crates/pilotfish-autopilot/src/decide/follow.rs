@@ -25,8 +25,9 @@ impl Mind<'_> {
             // Nobody has counted on what a receiver holds that did not acknowledge: it may be fetched again.
             Receiver::Running { to, mode: Mode::Plain, .. } if to == lease.holder => self.connect(lease, facts, mode),
             Receiver::Running { .. } if in_sync => Step::Do(Act::StopReceiver { term }, Why::Reattaching { mode }),
+            // None of us has started it.
+            Receiver::Unknown => Step::Do(Act::StopReceiver { term }, Why::Reattaching { mode }),
             Receiver::Running { .. } | Receiver::Stopped | Receiver::Purged => self.attach(lease, facts, mode),
-            Receiver::Unknown => Step::Wait(Why::ServerUnknown, None),
         }
     }
 

@@ -46,7 +46,8 @@ impl Mind<'_> {
 
     /// The established lease that we hold, and the server that takes writes under it, or did a moment ago.
     fn leading(&self) -> Option<(&Lease, &ServerFacts)> {
-        let (lease, _) = self.held().filter(|(lease, _)| lease.is_established())?;
+        let ours = |lease: &Lease| lease.is_established() && self.is_last_primary(&lease.config);
+        let (lease, _) = self.held().filter(|(lease, _)| ours(lease))?;
         let facts = self.view.facts().filter(|facts| facts.access != Access::ReadOnly)?;
         let ends = matches!(self.view.busy.server, Some(Act::FenceServer | Act::StopServer));
         (!ends).then_some((lease, facts))

@@ -68,8 +68,9 @@ impl Mind<'_> {
     fn prepare(&self, lease: &Lease, facts: &ServerFacts) -> Option<Step> {
         let term = lease.epoch.term;
         match facts.receiver {
-            Receiver::Running { .. } => return Some(Step::Do(Act::StopReceiver { term }, Why::Draining { term })),
-            Receiver::Unknown => return Some(Step::Wait(Why::ServerUnknown, None)),
+            Receiver::Running { .. } | Receiver::Unknown => {
+                return Some(Step::Do(Act::StopReceiver { term }, Why::Draining { term }));
+            }
             Receiver::Stopped | Receiver::Purged => {}
         }
         if !is_drained(facts) {

@@ -271,6 +271,18 @@ fn who_has_published_all_that_we_have_is_followed_without_being_asked() {
 }
 
 #[test]
+fn a_receiver_that_none_of_us_has_started_is_stopped() {
+    let mut view = follower();
+    view.server = Server::Running(ServerFacts { receiver: Receiver::Unknown, ..facts("0-1-15", "0-1-15") });
+    assert_eq!(role(&view).act, Act::StopReceiver { term: Term(5) });
+    // And nobody waits for ever for its vote.
+    released(&mut view);
+    assert_eq!(role(&view).act, Act::StopReceiver { term: Term(6) });
+    view.busy.server = Some(Act::Attach { to: MemberId(1), term: Term(5), mode: Mode::Acking });
+    assert_eq!(role(&view).act, Act::Wait);
+}
+
+#[test]
 fn m1_e4_an_in_sync_relay_log_is_applied_before_it_is_let_go() {
     let mut view = follower();
     view.server = Server::Running(ServerFacts { receiver: Receiver::Stopped, ..facts("0-1-13", "0-1-15") });

@@ -196,10 +196,11 @@ pub(super) async fn attach(
         connection.run(DOING, "RESET REPLICA").await?;
         connection.run(DOING, &change).await?;
     }
+    // From here on it follows: an applier that does not start is started by the next act.
+    shared.run().attached = Some((source.member, mode));
     // What is received is acknowledged before it is applied.
     connection.run(DOING, "START REPLICA IO_THREAD").await?;
     connection.run(DOING, "START REPLICA SQL_THREAD").await?;
-    shared.run().attached = Some((source.member, mode));
     let end = Instant::now() + CONNECT_PATIENCE;
     while Instant::now() < end {
         let status = connection.rows(DOING, "SHOW REPLICA STATUS").await?;

@@ -28,10 +28,18 @@ fn sigkill_follows_after_stop_timeout() {
 }
 
 #[test]
-fn stop_timeout_0_or_minus_1_kills_at_once() {
-    for stop_timeout in ["0", "-1"] {
-        assert_eq!(deaf(stop_timeout).stop(), End::Code(137), "{stop_timeout}");
-    }
+fn stop_timeout_minus_1_kills_at_once_and_0_is_the_default() {
+    let mut stage = Stage::with_config("{stopTimeout: -1}");
+    let slow =
+        "trap 'sleep 3; echo late > @DIR@/late; exit 0' TERM; echo ready > @DIR@/ready; while :; do sleep 0.05; done";
+    let pilot = stage.script("app", slow).arguments(&["app"]).start();
+    pilot.wait_for_file("ready", |text| !text.is_empty());
+    assert_eq!(pilot.stop(), End::Code(137));
+    assert!(!pilot.file("late").exists());
+    let pilot = deaf("0");
+    let begun = Instant::now();
+    assert_eq!(pilot.stop(), End::Code(137));
+    assert!(begun.elapsed() >= Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[test]
