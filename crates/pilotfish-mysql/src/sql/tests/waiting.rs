@@ -15,6 +15,17 @@ on_both!(
     e11_e12_a_server_closes_whatever_its_clients_do,
 );
 
+/// A primary that waits for nobody, and a replica that has everything and does not acknowledge.
+async fn pair(flavour: Flavour) -> (Member, Member) {
+    let (one, two) = (Member::new(flavour, 1).await, Member::new(flavour, 2).await);
+    one.lead_alone(1).await;
+    one.make_table().await;
+    two.attach(&one, Mode::Plain).await;
+    two.until_connected().await;
+    two.until_executed(&one.look().await.executed).await;
+    (one, two)
+}
+
 async fn m4_y2_a_server_closes_behind_a_waiting_commit(flavour: Flavour) {
     let one = Member::new(flavour, 1).await;
     one.lead_alone(1).await;
@@ -42,12 +53,7 @@ async fn m4_y2_a_server_closes_behind_a_waiting_commit(flavour: Flavour) {
 }
 
 async fn what_waits_is_part_of_the_position(flavour: Flavour) {
-    let (one, two) = (Member::new(flavour, 1).await, Member::new(flavour, 2).await);
-    one.lead_alone(1).await;
-    one.make_table().await;
-    two.attach(&one, Mode::Plain).await;
-    two.until_connected().await;
-    two.until_executed(&one.look().await.executed).await;
+    let (one, two) = pair(flavour).await;
     one.ask(&[]).await;
     let before = two.look().await.executed;
     let write = waiting_write(&one, 1).await;
@@ -62,12 +68,7 @@ async fn what_waits_is_part_of_the_position(flavour: Flavour) {
 
 /// MySQL's appliers enter this state for a moment with every commit, also when they need not wait.
 async fn an_applier_that_waits_is_no_client(flavour: Flavour) {
-    let (one, two) = (Member::new(flavour, 1).await, Member::new(flavour, 2).await);
-    one.lead_alone(1).await;
-    one.make_table().await;
-    two.attach(&one, Mode::Plain).await;
-    two.until_connected().await;
-    two.until_executed(&one.look().await.executed).await;
+    let (one, two) = pair(flavour).await;
     two.database.set_acks(1, LIMIT).await.expect("acknowledgements");
     one.write(1).await.expect("it writes");
     let mut operator = two.operator().await;
