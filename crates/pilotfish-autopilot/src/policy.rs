@@ -86,6 +86,11 @@ impl Policy {
         self.ttl + self.ttl / CLOCK_MARGIN_DIVISOR
     }
 
+    /// After how long without a change a lease is late: one renewal has failed, and the next is due.
+    pub fn late(&self) -> Duration {
+        self.renew_every * 2
+    }
+
     /// The least size of the in-sync set in a cluster of `members`.
     pub fn floor(&self, members: usize) -> usize {
         match (self.durability, self.min_in_sync) {

@@ -47,6 +47,8 @@ pub struct View {
     pub server: Server,
     /// What we asked the lease's holder, on its own server.
     pub source: Option<SourceFacts>,
+    /// Our question to it that is not answered, if there is one.
+    pub unanswered: Option<Unanswered>,
     /// When we last wrote our record, or tried to.
     pub reported: Option<Time>,
     /// Our registration in the catalog.
@@ -316,6 +318,17 @@ pub struct SourceFacts {
     pub data: DataId,
 }
 
+/// Questions to the lease's holder, on its own server, that it has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Who was asked.
+    pub member: MemberId,
+    /// The term in which it was asked.
+    pub term: Term,
+    /// When the first of them was sent.
+    pub since: Time,
+}
+
 /// A role in the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -389,6 +402,7 @@ impl View {
             release_tried: None,
             server: Server::Unknown,
             source: None,
+            unanswered: None,
             reported: None,
             registered: None,
             busy: Busy::default(),

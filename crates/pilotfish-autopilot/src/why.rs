@@ -331,6 +331,16 @@ reasons! {
         source: MemberId,
     } = "source-silent",
         ["{source} has not answered what it has executed"];
+    /// The source hangs, and its lease is about to lapse.
+    SourceHangs {
+        /// The source.
+        source: MemberId,
+        /// For how long it has not answered.
+        silent: Duration,
+        /// For how long the lease was not renewed.
+        unchanged: Duration,
+    } = "source-hangs",
+        ["{source} has not answered for {silent} nor renewed its lease for {unchanged}: stop receiving, to vote as soon as it lapses", silent = seconds(silent), unchanged = seconds(unchanged)];
     /// The source lacks what we have, so far.
     SourceBehind {
         /// The source.

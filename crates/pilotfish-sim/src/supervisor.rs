@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pilotfish_autopilot::{
     Access, Acking, Act, Applier, Catalog, Data, Lane, LeaseChange, LeaseState, MemberId, Mode, PendingWrite, Receiver,
-    Server, ServerFacts, SourceFacts, Time, View, decide, lint,
+    Server, ServerFacts, SourceFacts, Time, Unanswered, View, decide, lint,
 };
 
 use crate::catalog::Write;
@@ -180,7 +180,12 @@ impl World {
             && self.network.connects(m, to, self.now);
         let executed = source.disk.database.as_ref().filter(|_| answers).map(|database| database.executed.clone());
         let answer = executed.map(|executed| Box::new(SourceFacts { member: id, term, executed, ours, data }));
-        self.members[m].supervisor.asking = true;
+        let since = self.local(m);
+        let supervisor = &mut self.members[m].supervisor;
+        supervisor.asking = true;
+        if supervisor.view.unanswered.is_none_or(|before| (before.member, before.term) != (id, term)) {
+            supervisor.view.unanswered = Some(Unanswered { member: id, term, since });
+        }
         let delay = self.latency() * 2;
         self.after(delay, Event::SourceAnswer(m, run, answer));
     }
@@ -189,6 +194,7 @@ impl World {
         let supervisor = &mut self.members[m].supervisor;
         supervisor.asking = false;
         if let Some(facts) = answer {
+            supervisor.view.unanswered = None;
             supervisor.view.source = Some(*facts);
         }
     }

@@ -4,7 +4,7 @@ use super::{Mind, Step, can_apply, is_drained};
 use crate::act::{Act, Condemnation};
 use crate::gtid::GtidSet;
 use crate::lease::{Lease, Seat};
-use crate::view::{Applier, Identity, Mode, Receiver, ServerFacts, SourceFacts};
+use crate::view::{Applier, Identity, Mode, Receiver, ServerFacts, SourceFacts, Unanswered};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -18,6 +18,9 @@ impl Mind<'_> {
         if let Some(step) = self.unusable(lease, facts, in_sync) {
             return step;
         }
+        if let Some(step) = self.leave_hanging(lease, facts, identity) {
+            return step;
+        }
         match facts.receiver {
             Receiver::Running { to, mode: as_is, .. } if to == lease.holder && as_is == mode => {
                 self.attached(lease, facts)
@@ -29,6 +32,27 @@ impl Mind<'_> {
             Receiver::Unknown => Step::Do(Act::StopReceiver { term }, Why::Reattaching { mode }),
             Receiver::Running { .. } | Receiver::Stopped | Receiver::Purged => self.attach(lease, facts, mode),
         }
+    }
+
+    /// The lease is about to lapse, and its holder's server does not answer: who will have to vote stops to receive now. MariaDB needs a second
+    /// for that while the source hangs, and nothing is written there meanwhile. If the lease is renewed after all, it attaches again.
+    fn leave_hanging(&self, lease: &Lease, facts: &ServerFacts, identity: Identity) -> Option<Step> {
+        let seat = Seat { member: self.view.me, data: identity.data };
+        let unchanged = self.view.lease_clock.unchanged();
+        if unchanged < self.policy.late() || !self.may_vote(&lease.config, seat) {
+            return None;
+        }
+        let asked = |unanswered: &Unanswered| unanswered.member == lease.holder && unanswered.term == lease.epoch.term;
+        let since = self.view.unanswered.filter(asked)?.since;
+        let silent = self.now.since(since);
+        if silent < self.policy.request_limit {
+            return Some(Step::Pass(Some(since.after(self.policy.request_limit))));
+        }
+        let why = Why::SourceHangs { source: lease.holder, silent, unchanged };
+        Some(match facts.receiver {
+            Receiver::Running { .. } => Step::Do(Act::StopReceiver { term: lease.epoch.term }, why),
+            Receiver::Unknown | Receiver::Stopped | Receiver::Purged => Step::Wait(why, None),
+        })
     }
 
     fn attached(&self, lease: &Lease, facts: &ServerFacts) -> Step {

@@ -77,6 +77,51 @@ fn c4_c5_time_without_a_leader_of_the_catalog_does_not_count() {
 }
 
 #[test]
+fn m6_replicas_of_a_source_that_hangs_stop_receiving_before_its_lease_ends() {
+    let mut view = follower();
+    let asked = |since| Some(Unanswered { member: MemberId(1), term: Term(5), since: at(since) });
+    let stays = |view: &View| !matches!(role(view).act, Act::StopReceiver { .. });
+    view.unanswered = asked(9_000);
+    unchanged_until(&mut view.lease_clock, 1_000, 2_500);
+    assert!(stays(&view), "its lease is not late");
+    unchanged_until(&mut view.lease_clock, 3_000, 3_000);
+    assert_eq!(role(&view).act, Act::StopReceiver { term: Term(5) });
+    // Whoever answers does not hang, and an answer has its time. What another did not answer, or it did not in another term, says nothing.
+    view.unanswered = None;
+    assert!(stays(&view));
+    view.unanswered = asked(9_700);
+    assert!(stays(&view));
+    assert_eq!(role(&view).until, Some(at(10_200)), "then it has had its time");
+    view.unanswered = Some(Unanswered { member: MemberId(3), term: Term(5), since: at(0) });
+    assert!(stays(&view));
+    view.unanswered = Some(Unanswered { member: MemberId(1), term: Term(4), since: at(0) });
+    assert!(stays(&view));
+
+    // It waits as it is, though it knows that it could follow, until the lease is renewed or lapses.
+    view.unanswered = asked(9_000);
+    view.records.insert(MemberId(1), record(1, "0-1-15"));
+    with_server(&mut view, |facts| facts.receiver = Receiver::Stopped);
+    assert!(matches!(role(&view), Decision { act: Act::Wait, why: Why::SourceHangs { .. }, .. }));
+    let mut renewed = view.clone();
+    renewed.lease_clock.answered(at(3_100), 41, Policy::with_ttl(TTL).longest_gap());
+    assert!(matches!(role(&renewed).act, Act::Attach { .. }));
+    unchanged_until(&mut view.lease_clock, 3_500, 4_500);
+    assert!(matches!(decided(&view).act, Act::PublishVote { .. }));
+
+    // Nobody waits for the vote of a member that is not in sync.
+    let mut view = follower();
+    with_lease(&mut view, |lease| {
+        lease.config.in_sync.remove(&ME);
+    });
+    with_server(&mut view, |facts| {
+        facts.receiver = Receiver::Running { to: MemberId(1), mode: Mode::Plain, connected: true }
+    });
+    view.unanswered = asked(9_000);
+    unchanged_until(&mut view.lease_clock, 1_000, 3_000);
+    assert!(stays(&view));
+}
+
+#[test]
 fn d2_d8_who_is_replaced_is_killed_at_once_whatever_it_believes() {
     let mut view = leader();
     assert!(!matches!(role(&view).act, Act::FenceServer));

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use pilotfish_autopilot::{
     Access, Acking, Act, GtidSet, LeaseState, MemberId, Policy, Receiver, Server as ServerState, ServerFacts,
-    SourceFacts, Time,
+    SourceFacts, Time, Unanswered,
 };
 
 use super::fact::Fact;
 use super::{Level, Operator, clock};
 use crate::error::Error;
-use crate::sql::{Seen, Source, executed_of};
+use crate::sql::{Seen, Source, Waiting, executed_of};
 use crate::task::beside;
 
 /// How often the server is looked at while something changes, and while it starts.
@@ -56,8 +56,8 @@ pub(super) struct Watching {
     beaten: Option<Time>,
     /// When commits that waited were let go, likewise.
     released: Option<Time>,
-    /// Since when each look has found a commit that waits.
-    waits: Option<Time>,
+    /// Since when each look has found a commit that waits, and none that was acknowledged since: how many were before.
+    waits: Option<(Time, u64)>,
     /// Members for whom this server has an account to acknowledge with, locked or not.
     prepared: BTreeSet<MemberId>,
     /// What the server said last, for reports.
@@ -81,7 +81,7 @@ impl Watching {
         if now.since(self.woken) > policy.probe_every * 2 {
             self.unanswered = self.unanswered.map(|_| now);
             self.unwritten = self.unwritten.map(|_| now);
-            self.waits = self.waits.map(|_| now);
+            self.waits = self.waits.map(|(_, acknowledged)| (now, acknowledged));
         }
         self.woken = now;
     }
@@ -350,7 +350,7 @@ impl Operator {
         if before != Some((seen.receiver, seen.applier, seen.access)) {
             self.watching.heat(now);
         }
-        let waiting_since = self.waiting_since(now, seen.oldest_wait);
+        let waiting_since = self.waiting_since(now, seen.waiting);
         self.view.server = ServerState::Running(ServerFacts {
             silent_since: self.watching.silent_since(),
             access: seen.access,
@@ -368,13 +368,12 @@ impl Operator {
 
     /// Since when the oldest commit waits. The server counts from the beginning of a statement, which may have lasted before it committed: it has not
     /// waited for longer than somebody has.
-    fn waiting_since(&mut self, now: Time, oldest: Option<Duration>) -> Option<Time> {
-        let Some(wait) = oldest else {
-            self.watching.waits = None;
-            return None;
-        };
-        let seen = *self.watching.waits.get_or_insert(now);
-        Some(seen.max(Time::from_start(now.since_start().saturating_sub(wait))))
+    fn waiting_since(&mut self, now: Time, waiting: Option<Waiting>) -> Option<Time> {
+        let before = self.watching.waits.take();
+        let Waiting { oldest, acknowledged } = waiting?;
+        let same = before.filter(|(_, then)| *then == acknowledged);
+        let (since, _) = *self.watching.waits.insert(same.unwrap_or((now, acknowledged)));
+        Some(since.max(Time::from_start(now.since_start().saturating_sub(oldest))))
     }
 
     /// Asks the lease's holder what it has executed: at once when it is another, and from time to time, because we may have what it has not.
@@ -396,6 +395,9 @@ impl Operator {
         let source = Source { member: holder, host: contact.address.clone(), port: contact.port };
         self.watching.asking = true;
         self.watching.asked = Some(asked);
+        if self.view.unanswered.is_none_or(|before| (before.member, before.term) != (holder, term)) {
+            self.view.unanswered = Some(Unanswered { member: holder, term, since: now });
+        }
         self.watching.ask_at =
             now.after(if self.watching.is_hot(now) && !attached { HOT_EVERY * 2 } else { ASK_EVERY });
         let (facts, flavour, limit) = (self.facts.clone(), self.view.flavour, self.policy.request_limit * 2);
@@ -413,6 +415,7 @@ impl Operator {
         self.watching.asking = false;
         match answer {
             Ok(facts) => {
+                self.view.unanswered = None;
                 self.view.source = Some(*facts);
                 self.watching.ask_error = None;
             }

@@ -9,8 +9,8 @@ use pilotfish_autopilot::{Flavour, MemberId};
 use sha2::Sha256;
 use tokio::time::sleep;
 
-use super::LocalAccess;
 use super::connection::{Connection, Fields, Place, Target, name, quote};
+use super::{LocalAccess, Waiting};
 use crate::error::Error;
 use crate::settings::{Credentials, Secret};
 
@@ -44,7 +44,7 @@ pub(crate) fn derived(secret: &Secret, what: &str) -> Secret {
 #[derive(Default)]
 pub(super) struct Connections {
     pub(super) acking: BTreeSet<MemberId>,
-    pub(super) oldest_wait: Option<Duration>,
+    pub(super) waiting: Option<Waiting>,
 }
 
 /// All connections. On MariaDB not by `information_schema.PROCESSLIST`: 10.11.19 was seen to crash in it (signal 11 in `free_tmp_table`).
@@ -63,6 +63,7 @@ pub(super) async fn connections(
 ) -> Result<Connections, Error> {
     const DOING: &str = "listing connections";
     let mut found = Connections::default();
+    let mut oldest = None;
     for row in connection.rows(DOING, processes(flavour)).await? {
         if row.text("command").is_some_and(|command| command.starts_with("Binlog Dump")) {
             found.acking.extend(row.text("user").and_then(|user| access.member_of(user)));
@@ -71,8 +72,19 @@ pub(super) async fn connections(
         {
             // In whole seconds: neither server tells it better.
             let wait = Duration::from_secs(row.number("time").unwrap_or(0));
-            found.oldest_wait = found.oldest_wait.max(Some(wait));
+            oldest = oldest.max(Some(wait));
         }
+    }
+    if let Some(oldest) = oldest {
+        let counter = match flavour {
+            Flavour::MariaDb => "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_yes_tx'",
+            Flavour::MySql => "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_yes_tx'",
+        };
+        let counter = connection.rows(DOING, counter).await?;
+        let acknowledged = counter.first().and_then(|row| row.number("value"));
+        let acknowledged =
+            acknowledged.ok_or(Error::Answer { doing: DOING, text: "no count of acknowledgements".into() })?;
+        found.waiting = Some(Waiting { oldest, acknowledged });
     }
     Ok(found)
 }

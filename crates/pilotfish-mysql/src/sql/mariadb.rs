@@ -66,7 +66,7 @@ pub(super) async fn look(connection: &mut Connection, shared: &Arc<Shared>) -> R
     let status = status.first();
     let (row, executed) = history(connection).await?;
     let received = received(shared, status, row.as_ref(), &executed)?;
-    let waiting = connections.oldest_wait.is_some();
+    let waiting = connections.waiting.is_some();
     let read_only = variables.is_on("read_only");
     let attached = shared.run().attached;
     Ok(Seen {
@@ -76,7 +76,7 @@ pub(super) async fn look(connection: &mut Connection, shared: &Arc<Shared>) -> R
         acks: u8::from(variables.is_on("semi_sync")),
         gate,
         acking: connections.acking,
-        oldest_wait: connections.oldest_wait,
+        waiting: connections.waiting,
         lag: status.and_then(|status| status.number("Seconds_Behind_Master")).map(Duration::from_secs),
         replication_error: status.and_then(error_text),
         executed,

@@ -57,7 +57,7 @@ pub(super) async fn look(connection: &mut Connection, shared: &Shared) -> Result
     let status = status.first();
     let retrieved = gtids(DOING, status.and_then(|status| status.text("Retrieved_Gtid_Set")).unwrap_or_default())?;
     let executed = executed(connection).await?;
-    let waiting = connections.oldest_wait.is_some();
+    let waiting = connections.waiting.is_some();
     let attached = shared.run().attached;
     Ok(Seen {
         access: if variables.is_on("read_only") && !waiting { Access::ReadOnly } else { Access::Writable },
@@ -66,7 +66,7 @@ pub(super) async fn look(connection: &mut Connection, shared: &Shared) -> Result
         acks: if variables.is_on("semi_sync") { variables.number("acks").unwrap_or(0) } else { 0 },
         gate,
         acking: connections.acking,
-        oldest_wait: connections.oldest_wait,
+        waiting: connections.waiting,
         lag: status.and_then(|status| status.number("Seconds_Behind_Source")).map(Duration::from_secs),
         replication_error: status.and_then(error_text),
         received: executed.union(&retrieved).unwrap_or_else(|| executed.clone()),

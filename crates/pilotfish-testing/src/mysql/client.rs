@@ -112,7 +112,7 @@ impl Client {
         let sum = self.as_operator("SELECT CONCAT(COUNT(*), ':', COALESCE(SUM(CRC32(id)), 0)) FROM app.promises")?;
         let term =
             self.as_operator("SELECT CONCAT_WS(' ', term, server_id, start_seq, before_set) FROM pilotfish.term")?;
-        let beat = self.as_operator("SELECT number FROM pilotfish.beat")?;
+        let beat = self.as_operator("SELECT CONCAT(id, ':', number) FROM pilotfish.beat ORDER BY id")?;
         let maria = self.as_operator("SELECT @@global.gtid_binlog_pos");
         let position = maria.or_else(|| self.as_operator("SELECT @@global.gtid_executed"))?;
         Some(format!("{sum:?} {term:?} {beat:?} {position:?}"))

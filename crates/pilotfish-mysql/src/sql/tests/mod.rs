@@ -226,7 +226,7 @@ fn insert(key: u32) -> String {
 async fn waiting_write(member: &Member, key: u32) -> tokio::task::JoinHandle<Result<(), Error>> {
     let mut client = member.client().await;
     let write = tokio::spawn(async move { client.run("writing", &insert(key)).await });
-    member.until("a commit that waits", |seen| seen.oldest_wait.is_some()).await;
+    member.until("a commit that waits", |seen| seen.waiting.is_some()).await;
     write
 }
 

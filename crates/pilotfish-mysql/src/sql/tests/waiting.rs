@@ -10,6 +10,8 @@ on_both!(
     m4_y2_a_server_closes_behind_a_waiting_commit,
     what_waits_is_part_of_the_position,
     an_applier_that_waits_is_no_client,
+    what_is_acknowledged_is_counted,
+    who_helps_a_second_time_does_not_wait_for_the_first,
     a_client_that_comes_again_and_again_keeps_nobody_from_closing,
     e3_a_commit_waits_for_ever,
     e11_e12_a_server_closes_whatever_its_clients_do,
@@ -81,9 +83,59 @@ async fn an_applier_that_waits_is_no_client(flavour: Flavour) {
     };
     end(waits).await;
     let seen = two.look().await;
-    assert_eq!((seen.access, seen.oldest_wait), (Access::ReadOnly, None));
+    assert_eq!((seen.access, seen.waiting), (Access::ReadOnly, None));
     two.database.set_acks(0, LIMIT).await.expect("no acknowledgements");
     two.until_executed(&one.look().await.executed).await;
+}
+
+/// Who waits behind others that are acknowledged does not wait in vain; only a count of those tells.
+async fn what_is_acknowledged_is_counted(flavour: Flavour) {
+    let (one, two) = pair(flavour).await;
+    one.ask(&[2]).await;
+    let write = waiting_write(&one, 1).await;
+    let count = |seen: &super::Seen| seen.waiting.map(|waiting| waiting.acknowledged);
+    let before = count(&one.look().await).expect("it waits");
+    assert_eq!(count(&one.look().await), Some(before), "nothing is acknowledged");
+    two.attach(&one, Mode::Acking).await;
+    one.write(2).await.expect("it is acknowledged, and all before it");
+    end(write).await.expect("no panic").expect("it is told that all is well");
+    two.attach(&one, Mode::Plain).await;
+    two.until_connected().await;
+    let write = waiting_write(&one, 3).await;
+    assert!(count(&one.look().await) > Some(before));
+    one.database.set_acks(0, LIMIT).await.expect("no acknowledgements");
+    end(write).await.expect("no panic").expect("it is told now");
+}
+
+/// The acknowledgement of the transaction that is to help is lost as well: the next one must not wait for the first.
+async fn who_helps_a_second_time_does_not_wait_for_the_first(flavour: Flavour) {
+    let (one, two) = pair(flavour).await;
+    one.ask(&[2]).await;
+    let write = waiting_write(&one, 1).await;
+    let before = one.look().await.executed;
+    let first = tokio::spawn({
+        let database = one.database.clone();
+        async move { database.beat().await }
+    });
+    let with_first = two.until("the first", |seen| seen.executed != before && seen.executed.contains(&before)).await;
+    let second = tokio::spawn({
+        let (database, held) = (one.database.clone(), with_first.executed.clone());
+        async move { database.release(&held, LIMIT).await }
+    });
+    match flavour {
+        Flavour::MariaDb => {
+            // It ends those that wait.
+            assert!(end(second).await.expect("no panic").expect("it is done") > 0);
+        }
+        Flavour::MySql => {
+            let position = &with_first.executed;
+            two.until("the second", |seen| seen.executed != *position && seen.executed.contains(position)).await;
+            one.database.set_acks(0, LIMIT).await.expect("no acknowledgements");
+            end(second).await.expect("no panic").expect("it is done");
+        }
+    }
+    one.database.set_acks(0, LIMIT).await.expect("no acknowledgements");
+    let _ = (end(first).await, end(write).await);
 }
 
 async fn a_client_that_comes_again_and_again_keeps_nobody_from_closing(flavour: Flavour) {
@@ -136,7 +188,10 @@ async fn e3_a_commit_waits_for_ever(flavour: Flavour) {
     assert!(row.number::<u64>(names[0]).is_some_and(|limit| limit >= least), "{:?}", row.text(names[0]));
     assert_eq!((row.is_on(names[1]), row.text(names[2])), (true, Some("AFTER_SYNC")));
     let write = waiting_write(&one, 1).await;
-    one.until("a whole second of waiting", |seen| seen.oldest_wait >= Some(Duration::from_secs(1))).await;
+    one.until("a whole second of waiting", |seen| {
+        seen.waiting.is_some_and(|waiting| waiting.oldest >= Duration::from_secs(1))
+    })
+    .await;
     assert!(!write.is_finished(), "it was told that all is well");
     one.database.set_acks(0, LIMIT).await.expect("no acknowledgements");
     end(write).await.expect("no panic").expect("it is told now");
