@@ -144,16 +144,19 @@ impl MySqlCluster {
         (in_sync + 1 == up && (acks > 0 || up == 1) && calm).then_some(leader)
     }
 
-    /// The member that leads by its own account: it holds the lease, and takes writes.
+    /// The member that leads by its own account: it holds the lease, and takes writes. One that is cut off may not know yet that it was
+    /// replaced: then the one of the highest term.
     pub fn leader(&self) -> Option<usize> {
-        let leads = |member: &Member| {
+        let term = |member: &Member| {
             let report = member.report()?;
             let holds = report["lease"]["holder"] == report["id"] && report["lease"]["primary"] == report["id"];
             let held = report["lease"]["state"] == "held";
             let open = report["server"]["writable"] == true && report["role"] == "primary" && report["healthy"] == true;
-            (holds && held && open).then_some(())
+            report["lease"]["term"].as_u64().filter(|_| holds && held && open)
         };
-        self.members.iter().position(|member| member.is_up() && leads(member).is_some())
+        let up = self.members.iter().enumerate().filter(|(_, member)| member.is_up());
+        let (_, leader) = up.filter_map(|(index, member)| Some((term(member)?, index))).max()?;
+        Some(leader)
     }
 
     /// Looks until `condition` gives a value.

@@ -17,7 +17,7 @@ use crate::setup;
 
 /// How long a member is cut off from everybody.
 const CUT: Duration = Duration::from_secs(15);
-/// As for a container that is gone. MariaDB's replicas wait a second more for the lost source before they stop to receive from it.
+/// As for a container that is gone.
 const GOAL_MS: f64 = 3_500.0;
 
 /// Both flavours on a Consul outside.
