@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _};
+use tokio::net::{TcpStream, UnixListener};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -30,9 +31,21 @@ pub struct Client {
 }
 
 /// Connects as the application.
+///
+/// Through a relay, because sqlx leaves `TCP_NODELAY` off: a handshake over TLS then waits 40 ms for an acknowledgement that the other side puts off,
+/// as with no other driver, and that would count as the cluster's time. A Unix socket delays nothing.
 pub(super) async fn connect(address: IpAddr, port: u16, limit: Duration) -> Option<MySqlConnection> {
-    let options = MySqlConnectOptions::new().host(&address.to_string()).port(port).username(USER).password(PASSWORD);
-    timeout(limit, options.database("app").disable_statement_logging().connect()).await.ok()?.ok()
+    let directory = tempfile::tempdir().ok()?;
+    let path = directory.path().join("relay.sock");
+    let listener = UnixListener::bind(&path).ok()?;
+    tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await?;
+        let mut far = TcpStream::connect((address, port)).await?;
+        far.set_nodelay(true)?;
+        tokio::io::copy_bidirectional(&mut near, &mut far).await
+    });
+    let options = MySqlConnectOptions::new().socket(&path).username(USER).password(PASSWORD).database("app");
+    timeout(limit, options.disable_statement_logging().connect()).await.ok()?.ok()
 }
 
 /// A connection.
