@@ -52,6 +52,9 @@ pub struct Policy {
     pub wait_limit: Duration,
 }
 
+/// How long a replica of MariaDB's takes to stop receiving from a source that hangs (M6), with time to notice.
+const LEAVE_HANGING: Duration = Duration::from_millis(1_300);
+
 /// Beyond how much of a TTL more a follower calls a lease expired: clocks may differ in pace by so much.
 const CLOCK_MARGIN_DIVISOR: u32 = 10;
 
@@ -86,9 +89,10 @@ impl Policy {
         self.ttl + self.ttl / CLOCK_MARGIN_DIVISOR
     }
 
-    /// After how long without a change a lease is late: one renewal has failed, and the next is due.
+    /// After how long without a change a lease is late: one renewal has failed, the next is due, and there is no more time left than it takes to
+    /// leave a source that hangs.
     pub fn late(&self) -> Duration {
-        self.renew_every * 2
+        (self.renew_every * 2).max(self.expiry().saturating_sub(LEAVE_HANGING))
     }
 
     /// The least size of the in-sync set in a cluster of `members`.

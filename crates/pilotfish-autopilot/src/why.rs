@@ -337,10 +337,8 @@ reasons! {
         source: MemberId,
         /// For how long it has not answered.
         silent: Duration,
-        /// For how long the lease was not renewed.
-        unchanged: Duration,
     } = "source-hangs",
-        ["{source} has not answered for {silent} nor renewed its lease for {unchanged}: stop receiving, to vote as soon as it lapses", silent = seconds(silent), unchanged = seconds(unchanged)];
+        ["{source} has been silent for {silent}, and its lease is late: stop receiving", silent = seconds(silent)];
     /// The source lacks what we have, so far.
     SourceBehind {
         /// The source.

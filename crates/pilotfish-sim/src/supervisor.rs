@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pilotfish_autopilot::{
-    Access, Acking, Act, Applier, Catalog, Data, Lane, LeaseChange, LeaseState, MemberId, Mode, PendingWrite, Receiver,
-    Server, ServerFacts, SourceFacts, Time, Unanswered, View, decide, lint,
+    Access, Acking, Act, Applier, Catalog, Data, Flavour, Lane, LeaseChange, LeaseState, MemberId, Mode, PendingWrite,
+    Receiver, Server, ServerFacts, SourceFacts, Time, Unanswered, View, decide, lint,
 };
 
 use crate::catalog::Write;
@@ -179,6 +179,9 @@ impl World {
             && source.server.paused_until <= self.now
             && self.network.connects(m, to, self.now);
         let executed = source.disk.database.as_ref().filter(|_| answers).map(|database| database.executed.clone());
+        let delay = self.latency() * 2;
+        // Some questions are lost on the way to a source that is well.
+        let executed = executed.filter(|_| !delay.is_multiple_of(32));
         let answer = executed.map(|executed| Box::new(SourceFacts { member: id, term, executed, ours, data }));
         let since = self.local(m);
         let supervisor = &mut self.members[m].supervisor;
@@ -186,7 +189,6 @@ impl World {
         if supervisor.view.unanswered.is_none_or(|before| (before.member, before.term) != (id, term)) {
             supervisor.view.unanswered = Some(Unanswered { member: id, term, since });
         }
-        let delay = self.latency() * 2;
         self.after(delay, Event::SourceAnswer(m, run, answer));
     }
 
@@ -341,8 +343,19 @@ impl World {
             Act::Rebuild { .. } => self.rng.range(100_000, 800_000),
             // A receiver of a source that hangs takes long to stop.
             Act::StopReceiver { .. } if self.rng.chance(5) => self.rng.range(200_000, 1_000_000),
+            Act::StopReceiver { .. } if self.source_hangs(m) => 1_000_000,
             _short => self.rng.range(500, 8_000),
         }
+    }
+
+    /// Whether a replica of MariaDB's waits for the end of the connection to its source (M6).
+    fn source_hangs(&self, m: Index) -> bool {
+        let receiver = self.members[m].server.receiver.filter(|receiver| receiver.connection.is_some());
+        self.flavour == Flavour::MariaDb
+            && receiver.is_some_and(|receiver| {
+                let source = &self.members[receiver.to].server;
+                source.paused_until > self.now || !self.network.connects(m, receiver.to, self.now)
+            })
     }
 
     fn remember(&mut self, m: Index, act: &Act) {

@@ -1,7 +1,8 @@
 //! `cargo xtask dist`: the binary that users get, static and small.
 
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
@@ -13,7 +14,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Static, and at a fixed address as other static programs (those of Go, for one): moving itself to a random one before `main` would
 /// write to a hundred kilobytes, which costs a tenth of the start and stays resident.
 /// Functions that came out the same, such as one generic one for several types, are kept once.
-const FLAGS: &str = "-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--icf=all";
+const FLAGS: [&str; 3] = ["-Ctarget-feature=+crt-static", "-Crelocation-model=static", "-Clink-arg=-Wl,--icf=all"];
 
 /// The whole binary, everything in, in bytes.
 const SIZE_LIMIT: u64 = 8_000_000;
@@ -22,7 +23,8 @@ const SIZE_LIMIT: u64 = 8_000_000;
 pub(crate) fn dist() -> Result<PathBuf> {
     let mut cargo = workspace::cargo();
     cargo.args(["build", "--release", "--package", "pilotfish", "--bin", "pilotfish", "--target", TARGET]);
-    workspace::run(cargo.env("RUSTFLAGS", FLAGS))?;
+    let flags: Vec<OsString> = FLAGS.iter().map(OsString::from).chain(short_paths()).collect();
+    workspace::run(cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\x1f"))))?;
     let built = workspace::target_dir().join(TARGET).join("release/pilotfish");
     let file = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     check(&file)?;
@@ -38,6 +40,21 @@ pub(crate) fn dist() -> Result<PathBuf> {
     let size = file.len();
     println!("{}: {size} bytes ({:.2} MiB), static; limit {SIZE_LIMIT} bytes", place.display(), mebibytes(size));
     Ok(place)
+}
+
+/// Panics name source files: those of dependencies without the folder in which this machine keeps them, which says nothing to users, and would make
+/// the binary differ from one home to the next.
+fn short_paths() -> Vec<OsString> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok()).into_iter().flatten();
+    let shorten = |registry: PathBuf| {
+        let mut flag = OsString::from("--remap-path-prefix=");
+        flag.push(registry);
+        flag.push("/=");
+        flag
+    };
+    registries.flatten().map(|registry| shorten(registry.path())).collect()
 }
 
 fn check(file: &[u8]) -> Result<()> {

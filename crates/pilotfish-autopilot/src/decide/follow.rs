@@ -2,9 +2,9 @@
 
 use super::{Mind, Step, can_apply, is_drained};
 use crate::act::{Act, Condemnation};
-use crate::gtid::GtidSet;
+use crate::gtid::{Flavour, GtidSet};
 use crate::lease::{Lease, Seat};
-use crate::view::{Applier, Identity, Mode, Receiver, ServerFacts, SourceFacts, Unanswered};
+use crate::view::{Applier, Catalog, Identity, Mode, Receiver, ServerFacts, SourceFacts, Unanswered};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -34,12 +34,14 @@ impl Mind<'_> {
         }
     }
 
-    /// The lease is about to lapse, and its holder's server does not answer: who will have to vote stops to receive now. MariaDB needs a second
-    /// for that while the source hangs, and nothing is written there meanwhile. If the lease is renewed after all, it attaches again.
+    /// The lease is about to lapse, and its holder's server is silent: who will have to vote stops to receive now, because MariaDB needs a second for
+    /// that while the source hangs. If the lease is renewed after all, it attaches again. What keeps the lease and only cannot reach the catalog
+    /// goes on being acknowledged: nobody can vote then.
     fn leave_hanging(&self, lease: &Lease, facts: &ServerFacts, identity: Identity) -> Option<Step> {
         let seat = Seat { member: self.view.me, data: identity.data };
         let unchanged = self.view.lease_clock.unchanged();
-        if unchanged < self.policy.late() || !self.may_vote(&lease.config, seat) {
+        let slow = self.view.flavour == Flavour::MariaDb && !self.is_async();
+        if !slow || unchanged < self.policy.late() || !self.may_vote(&lease.config, seat) {
             return None;
         }
         let asked = |unanswered: &Unanswered| unanswered.member == lease.holder && unanswered.term == lease.epoch.term;
@@ -48,11 +50,14 @@ impl Mind<'_> {
         if silent < self.policy.request_limit {
             return Some(Step::Pass(Some(since.after(self.policy.request_limit))));
         }
-        let why = Why::SourceHangs { source: lease.holder, silent, unchanged };
-        Some(match facts.receiver {
-            Receiver::Running { .. } => Step::Do(Act::StopReceiver { term: lease.epoch.term }, why),
-            Receiver::Unknown | Receiver::Stopped | Receiver::Purged => Step::Wait(why, None),
-        })
+        let why = Why::SourceHangs { source: lease.holder, silent };
+        match facts.receiver {
+            Receiver::Stopped | Receiver::Purged => Some(Step::Wait(why, None)),
+            Receiver::Running { .. } | Receiver::Unknown if self.view.catalog == Catalog::Answers => {
+                Some(Step::Do(Act::StopReceiver { term: lease.epoch.term }, why))
+            }
+            Receiver::Running { .. } | Receiver::Unknown => None,
+        }
     }
 
     fn attached(&self, lease: &Lease, facts: &ServerFacts) -> Step {

@@ -75,6 +75,8 @@ pub enum Objection {
     NotEstablished,
     /// The server takes no writes, or soon will not.
     NotOpen,
+    /// The lease is kept, and its holder may wait for our acknowledgements.
+    HolderWaits,
 }
 
 impl fmt::Display for Objection {
@@ -109,6 +111,7 @@ impl fmt::Display for Objection {
             Objection::TooFewAcks => "fewer acks than the lease says",
             Objection::NotEstablished => "the holder has not established itself",
             Objection::NotOpen => "the server takes no writes, or soon will not",
+            Objection::HolderWaits => "the holder may wait for our acknowledgements",
         })
     }
 }
@@ -165,6 +168,16 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// Whether somebody else's commits may wait for our acknowledgement.
+    fn is_acknowledging(&self) -> bool {
+        let lease = self.lease_value().filter(|lease| lease.holder != self.view.me && lease.state == LeaseState::Held);
+        let receiver = self.running().map(|facts| facts.receiver);
+        self.counts_on_us()
+            && lease.zip(receiver).is_some_and(|(lease, receiver)| {
+                matches!(receiver, Receiver::Running { to, mode: Mode::Acking, .. } if to == lease.holder)
+            })
+    }
+
     /// Whether this run of the supervisor holds the lease of the term, by what was read last.
     fn holds(&self, term: crate::lease::Term) -> bool {
         let held = self.view.holding.as_ref().map(|holding| holding.lease.epoch.term);
@@ -190,7 +203,6 @@ impl<'a> Judge<'a> {
             | Act::PublishRecord { .. }
             | Act::Register { .. }
             | Act::Answer { .. }
-            | Act::StopReceiver { .. }
             | Act::Drain { .. }
             | Act::WriteLease { .. } => {}
             Act::StartServer { start } => {
@@ -216,6 +228,11 @@ impl<'a> Judge<'a> {
                 self.demand(*from != self.view.me && self.succeeded(), Objection::WrongSource);
             }
             Act::PublishVote { vote } => self.vote(vote),
+            Act::StopReceiver { .. } => {
+                let needed = self.is_acknowledging() && self.view.orders.force.is_none();
+                let late = self.is_free() || self.view.lease_clock.unchanged() >= self.policy.late();
+                self.demand(late || !needed, Objection::HolderWaits);
+            }
             Act::Attach { to, term, mode } => self.attach(*to, *term, *mode),
             Act::SetGate { term, admit } => {
                 self.demand(self.holds(*term), Objection::NotHeld);

@@ -96,6 +96,17 @@ fn m6_replicas_of_a_source_that_hangs_stop_receiving_before_its_lease_ends() {
     assert!(stays(&view));
     view.unanswered = Some(Unanswered { member: MemberId(1), term: Term(4), since: at(0) });
     assert!(stays(&view));
+    view.unanswered = asked(9_000);
+    let mut mysql = view.clone();
+    mysql.flavour = Flavour::MySql;
+    assert!(stays(&mysql), "it stops at once");
+    let mut silent = view.clone();
+    silent.catalog = Catalog::Unknown(at(9_500));
+    assert!(stays(&silent), "nobody could vote");
+    let early = Decision { act: Act::StopReceiver { term: Term(5) }, why: Why::Settled, until: None };
+    let mut kept = view.clone();
+    kept.lease_clock.answered(at(3_100), 41, Policy::with_ttl(TTL).longest_gap());
+    assert_eq!(lint(&kept, &Policy::with_ttl(TTL), at(10_000), &early), [Objection::HolderWaits]);
 
     // It waits as it is, though it knows that it could follow, until the lease is renewed or lapses.
     view.unanswered = asked(9_000);

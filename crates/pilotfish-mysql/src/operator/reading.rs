@@ -48,8 +48,10 @@ impl Operator {
         }
         self.reading.under_way = true;
         self.reading.again = None;
-        // So that the answer comes when the lease would have expired, not a third of its length later.
-        let left = self.policy.expiry().saturating_sub(self.view.lease_clock.unchanged());
+        // So that the answer comes when the lease is late or would have expired, not a third of its length later.
+        let unchanged = self.view.lease_clock.unchanged();
+        let next = if unchanged < self.policy.late() { self.policy.late() } else { self.policy.expiry() };
+        let left = next.saturating_sub(unchanged);
         let wait = left.clamp(SHORTEST_WAIT, self.policy.renew_every);
         let (board, cursor, facts, sent) = (self.board.clone(), self.reading.cursor, self.facts.clone(), clock::now());
         beside(async move {

@@ -22,6 +22,8 @@ const HOT_FOR: Duration = Duration::from_secs(3);
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// How often the source is asked while nothing changes.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How soon it is asked again when it did not answer.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How often the file system is written to while the server takes writes.
 const STORAGE_EVERY: Duration = Duration::from_millis(500);
 
@@ -50,6 +52,8 @@ pub(super) struct Watching {
     asking: bool,
     /// For which holder and term the source was asked last.
     asked: Option<(MemberId, u64)>,
+    /// Questions that the source has not answered.
+    unheard: Option<Unanswered>,
     /// Why the source refused to answer, if that was told.
     ask_error: Option<String>,
     /// When a transaction that says nothing was over; the next may be written after a look that began later.
@@ -82,6 +86,7 @@ impl Watching {
             self.unanswered = self.unanswered.map(|_| now);
             self.unwritten = self.unwritten.map(|_| now);
             self.waits = self.waits.map(|(_, acknowledged)| (now, acknowledged));
+            self.unheard = self.unheard.map(|unanswered| Unanswered { since: now, ..unanswered });
         }
         self.woken = now;
     }
@@ -137,6 +142,7 @@ impl Operator {
             self.ask_source();
         }
         self.release_lane();
+        self.view.unanswered = self.watching.unheard;
         let silent = self.watching.silent_since();
         if let ServerState::Running(facts) = &mut self.view.server {
             facts.silent_since = silent;
@@ -350,6 +356,7 @@ impl Operator {
         if before != Some((seen.receiver, seen.applier, seen.access)) {
             self.watching.heat(now);
         }
+        self.hear_source(now, seen);
         let waiting_since = self.waiting_since(now, seen.waiting);
         self.view.server = ServerState::Running(ServerFacts {
             silent_since: self.watching.silent_since(),
@@ -364,6 +371,15 @@ impl Operator {
             acking,
             waiting_since,
         });
+    }
+
+    /// Who sends is not silent, whatever becomes of our questions.
+    fn hear_source(&mut self, now: Time, seen: &Seen) {
+        let Receiver::Running { to, connected: true, .. } = seen.receiver else { return };
+        let received = self.view.facts().is_some_and(|facts| facts.received != seen.received);
+        if let Some(unanswered) = self.watching.unheard.as_mut().filter(|it| received && it.member == to) {
+            unanswered.since = now;
+        }
     }
 
     /// Since when the oldest commit waits. The server counts from the beginning of a statement, which may have lasted before it committed: it has not
@@ -395,8 +411,8 @@ impl Operator {
         let source = Source { member: holder, host: contact.address.clone(), port: contact.port };
         self.watching.asking = true;
         self.watching.asked = Some(asked);
-        if self.view.unanswered.is_none_or(|before| (before.member, before.term) != (holder, term)) {
-            self.view.unanswered = Some(Unanswered { member: holder, term, since: now });
+        if self.watching.unheard.is_none_or(|before| (before.member, before.term) != (holder, term)) {
+            self.watching.unheard = Some(Unanswered { member: holder, term, since: now });
         }
         self.watching.ask_at =
             now.after(if self.watching.is_hot(now) && !attached { HOT_EVERY * 2 } else { ASK_EVERY });
@@ -415,14 +431,19 @@ impl Operator {
         self.watching.asking = false;
         match answer {
             Ok(facts) => {
-                self.view.unanswered = None;
+                self.watching.unheard = None;
                 self.view.source = Some(*facts);
                 self.watching.ask_error = None;
             }
             Err(error) => {
+                let refused = matches!(error, Error::Refused { .. });
+                if refused {
+                    self.watching.unheard = None;
+                }
+                self.watching.ask_at = self.watching.ask_at.min(clock::now().after(ASK_AGAIN));
                 let text = format!("asking the source: {error}");
                 // Who is away comes back, and everybody sees that it is away. Who refuses us will go on doing so, and nobody else knows why we wait.
-                let tell = matches!(error, Error::Refused { .. }) && self.watching.ask_error.as_ref() != Some(&text);
+                let tell = refused && self.watching.ask_error.as_ref() != Some(&text);
                 (self.log)(if tell { Level::Warn } else { Level::Debug }, &text);
                 if tell {
                     self.watching.ask_error = Some(text);

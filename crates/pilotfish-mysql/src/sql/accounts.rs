@@ -76,14 +76,13 @@ pub(super) async fn connections(
         }
     }
     if let Some(oldest) = oldest {
+        // MariaDB counts among its acknowledged commits also those whose statement was ended.
         let counter = match flavour {
-            Flavour::MariaDb => "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_yes_tx'",
+            Flavour::MariaDb => "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_get_ack'",
             Flavour::MySql => "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_yes_tx'",
         };
         let counter = connection.rows(DOING, counter).await?;
-        let acknowledged = counter.first().and_then(|row| row.number("value"));
-        let acknowledged =
-            acknowledged.ok_or(Error::Answer { doing: DOING, text: "no count of acknowledgements".into() })?;
+        let acknowledged = counter.first().and_then(|row| row.number("value")).unwrap_or(0);
         found.waiting = Some(Waiting { oldest, acknowledged });
     }
     Ok(found)
