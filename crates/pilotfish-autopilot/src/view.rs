@@ -243,7 +243,7 @@ pub struct ServerFacts {
     pub gate: BTreeSet<MemberId>,
     /// For each in-sync member of the lease that we hold: whether its acking connection is there.
     pub acking: BTreeMap<MemberId, Acking>,
-    /// Since when the oldest commit waits for acks.
+    /// Since when a commit waits for acks, and none was acknowledged: an acknowledgement is for all that came before.
     pub waiting_since: Option<Time>,
 }
 

@@ -1,10 +1,11 @@
 //! `cargo xtask dist`: the binary that users get, static and small.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{elf, workspace};
 
@@ -28,6 +29,9 @@ pub(crate) fn dist() -> Result<PathBuf> {
     let built = workspace::target_dir().join(TARGET).join("release/pilotfish");
     let file = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     check(&file)?;
+    for place in cargo_home().into_iter().chain([workspace::root()]) {
+        ensure!(!names(&file, &place), "the binary names {}: a user must not see where it was built", place.display());
+    }
 
     let place = workspace::target_dir().join("dist/pilotfish");
     fs::create_dir_all(place.parent().expect("it ends in dist/pilotfish"))
@@ -42,12 +46,15 @@ pub(crate) fn dist() -> Result<PathBuf> {
     Ok(place)
 }
 
+fn cargo_home() -> Option<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
+}
+
 /// Panics name source files: those of dependencies without the folder in which this machine keeps them, which says nothing to users, and would make
 /// the binary differ from one home to the next.
 fn short_paths() -> Vec<OsString> {
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok()).into_iter().flatten();
+    let registries = cargo_home().and_then(|home| fs::read_dir(home.join("registry/src")).ok()).into_iter().flatten();
     let shorten = |registry: PathBuf| {
         let mut flag = OsString::from("--remap-path-prefix=");
         flag.push(registry);
@@ -55,6 +62,12 @@ fn short_paths() -> Vec<OsString> {
         flag
     };
     registries.flatten().map(|registry| shorten(registry.path())).collect()
+}
+
+/// Whether a path is somewhere in a file.
+fn names(file: &[u8], path: &Path) -> bool {
+    let path = path.as_os_str().as_bytes();
+    file.windows(path.len()).any(|window| window == path)
 }
 
 fn check(file: &[u8]) -> Result<()> {
@@ -86,6 +99,13 @@ mod tests {
         let this = fs::read(std::env::current_exe().expect("a test has a path")).expect("it is readable");
         let error = check(&this).expect_err("this test is dynamic");
         assert!(error.to_string().contains("not static"), "{error}");
+    }
+
+    #[test]
+    fn a_path_in_a_binary_is_found() {
+        let file = b"\x7fELF at /home/me/.cargo/registry";
+        assert!(names(file, Path::new("/home/me/.cargo")));
+        assert!(!names(file, Path::new("/home/you/.cargo")));
     }
 
     #[test]

@@ -35,28 +35,29 @@ impl Mind<'_> {
     }
 
     /// The lease is about to lapse, and its holder's server is silent: who will have to vote stops to receive now, because MariaDB needs a second for
-    /// that while the source hangs. If the lease is renewed after all, it attaches again. What keeps the lease and only cannot reach the catalog
-    /// goes on being acknowledged: nobody can vote then.
+    /// that while the source hangs. If the lease is renewed after all, it attaches again, for which all that it received must be applied. What
+    /// keeps the lease and only cannot reach the catalog goes on being acknowledged: nobody can vote then.
     fn leave_hanging(&self, lease: &Lease, facts: &ServerFacts, identity: Identity) -> Option<Step> {
         let seat = Seat { member: self.view.me, data: identity.data };
-        let unchanged = self.view.lease_clock.unchanged();
-        let slow = self.view.flavour == Flavour::MariaDb && !self.is_async();
-        if !slow || unchanged < self.policy.late() || !self.may_vote(&lease.config, seat) {
+        let votes = lease.config.can_elect() && self.may_vote(&lease.config, seat) && !self.is_async();
+        let late = self.view.lease_clock.unchanged() >= self.policy.late();
+        if self.view.flavour != Flavour::MariaDb || !votes || !late {
             return None;
         }
         let asked = |unanswered: &Unanswered| unanswered.member == lease.holder && unanswered.term == lease.epoch.term;
-        let since = self.view.unanswered.filter(asked)?.since;
-        let silent = self.now.since(since);
+        let silent = self.now.since(self.view.unanswered.filter(asked)?.since);
         if silent < self.policy.request_limit {
-            return Some(Step::Pass(Some(since.after(self.policy.request_limit))));
+            return None;
         }
         let why = Why::SourceHangs { source: lease.holder, silent };
-        match facts.receiver {
-            Receiver::Stopped | Receiver::Purged => Some(Step::Wait(why, None)),
-            Receiver::Running { .. } | Receiver::Unknown if self.view.catalog == Catalog::Answers => {
+        match (facts.receiver, self.view.catalog) {
+            (Receiver::Running { .. } | Receiver::Unknown, Catalog::Answers) if is_drained(facts) => {
                 Some(Step::Do(Act::StopReceiver { term: lease.epoch.term }, why))
             }
-            Receiver::Running { .. } | Receiver::Unknown => None,
+            (Receiver::Running { .. } | Receiver::Unknown, _) => None,
+            // One request that fails is no reason to go back.
+            (_, Catalog::Unknown(since)) if self.now.since(since) >= self.policy.renew_every => None,
+            (Receiver::Stopped | Receiver::Purged, _) => Some(Step::Wait(why, None)),
         }
     }
 

@@ -229,7 +229,9 @@ impl<'a> Judge<'a> {
             }
             Act::PublishVote { vote } => self.vote(vote),
             Act::StopReceiver { .. } => {
-                let needed = self.is_acknowledging() && self.view.orders.force.is_none();
+                let next = self.lease_value().map(|lease| (self.view.me, lease.epoch.term.next()));
+                let forced = self.view.orders.force.is_some() && self.view.orders.force == next;
+                let needed = self.is_acknowledging() && !forced;
                 let late = self.is_free() || self.view.lease_clock.unchanged() >= self.policy.late();
                 self.demand(late || !needed, Objection::HolderWaits);
             }

@@ -223,12 +223,13 @@ impl Operator {
         (self.log)(Level::Info, &format!("{} {}, {}", self.view.me, self.version, self.settings.directory.display()));
         self.read_catalog();
         while !self.is_over() {
+            let tried = clock::now();
             self.tick();
             self.think();
             self.tell_health();
             self.publish_report();
             let now = clock::now();
-            let nap = self.next_deadline().map(|at| at.since(now));
+            let nap = self.next_deadline(tried).map(|at| at.since(now));
             let fact = tokio::select! {
                 signal = self.host.drive() => Some(Fact::Signal(signal)),
                 // We hold a sender ourselves: there is always a next fact.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pilotfish_autopilot::{
     Access, Acking, Act, GtidSet, LeaseState, MemberId, Policy, Receiver, Server as ServerState, ServerFacts,
-    SourceFacts, Time, Unanswered,
+    SourceFacts, Term, Time, Unanswered,
 };
 
 use super::fact::Fact;
@@ -149,12 +149,13 @@ impl Operator {
         }
     }
 
-    /// When something is due next.
-    pub(super) fn next_deadline(&self) -> Option<Time> {
+    /// When something is due after `tried`. What was due by then was begun, or cannot be before something happens.
+    pub(super) fn next_deadline(&self, tried: Time) -> Option<Time> {
         let watching = self.run.as_ref().into_iter().flat_map(|_| self.watching.next());
         let ask = self.view.facts().map(|_| self.watching.ask_at);
         let lane = self.finished.filter(|_| self.view.facts().is_none());
-        watching.chain(ask).chain(lane).chain(self.wake).chain(self.reading.again).min()
+        let due = watching.chain(ask).chain(lane).chain(self.wake).chain(self.reading.again);
+        due.filter(|at| *at > tried).min()
     }
 
     /// Makes accounts for other members as soon as they are known: then there is nothing to make when this one is to lead.
@@ -382,7 +383,7 @@ impl Operator {
         }
     }
 
-    /// Since when the oldest commit waits. The server counts from the beginning of a statement, which may have lasted before it committed: it has not
+    /// Since when a commit waits, and none was acknowledged. The server counts from the beginning of a statement, which may have lasted before it committed: it has not
     /// waited for longer than somebody has.
     fn waiting_since(&mut self, now: Time, waiting: Option<Waiting>) -> Option<Time> {
         let before = self.watching.waits.take();
@@ -394,21 +395,21 @@ impl Operator {
 
     /// Asks the lease's holder what it has executed: at once when it is another, and from time to time, because we may have what it has not.
     pub(super) fn ask_source(&mut self) {
-        let now = clock::now();
-        let Some((lease, _)) = self.view.lease() else { return };
-        let (holder, term) = (lease.holder, lease.epoch.term);
-        let asked = (holder, term.0);
-        if holder == self.view.me || lease.state != LeaseState::Held || self.watching.asking {
+        if self.watching.asking {
             return;
         }
+        let Some((source, term)) = self.whom_to_ask() else {
+            self.watching.unheard = None;
+            return;
+        };
         let (Some(facts), Some(identity)) = (self.view.facts(), self.view.identity()) else { return };
-        let Some(contact) = self.reading.contacts.get(&holder) else { return };
+        let (now, holder) = (clock::now(), source.member);
+        let asked = (holder, term.0);
         let attached = matches!(facts.receiver, Receiver::Running { to, connected: true, .. } if to == holder);
         if self.watching.asked == Some(asked) && self.watching.ask_at > now {
             return;
         }
         let ours = facts.executed.clone();
-        let source = Source { member: holder, host: contact.address.clone(), port: contact.port };
         self.watching.asking = true;
         self.watching.asked = Some(asked);
         if self.watching.unheard.is_none_or(|before| (before.member, before.term) != (holder, term)) {
@@ -427,6 +428,16 @@ impl Operator {
         });
     }
 
+    /// The lease's holder, if that is another and can be asked, and its term.
+    fn whom_to_ask(&self) -> Option<(Source, Term)> {
+        let (lease, _) = self.view.lease()?;
+        let holder = lease.holder;
+        let other = holder != self.view.me && lease.state == LeaseState::Held;
+        let contact = self.reading.contacts.get(&holder).filter(|_| other)?;
+        self.view.facts().and(self.view.identity())?;
+        Some((Source { member: holder, host: contact.address.clone(), port: contact.port }, lease.epoch.term))
+    }
+
     pub(super) fn source_answered(&mut self, answer: Result<Box<SourceFacts>, Error>) {
         self.watching.asking = false;
         match answer {
@@ -439,8 +450,9 @@ impl Operator {
                 let refused = matches!(error, Error::Refused { .. });
                 if refused {
                     self.watching.unheard = None;
+                } else {
+                    self.watching.ask_at = self.watching.ask_at.min(clock::now().after(ASK_AGAIN));
                 }
-                self.watching.ask_at = self.watching.ask_at.min(clock::now().after(ASK_AGAIN));
                 let text = format!("asking the source: {error}");
                 // Who is away comes back, and everybody sees that it is away. Who refuses us will go on doing so, and nobody else knows why we wait.
                 let tell = refused && self.watching.ask_error.as_ref() != Some(&text);

@@ -388,7 +388,7 @@ impl Database {
         let work = async {
             if self.flavour == Flavour::MySql {
                 // In another row: those that wait keep theirs locked. A few, because connections that wait cannot be ended either.
-                return self.say_nothing("CONNECTION_ID() % 8 + 2").await.map(|()| 0);
+                return self.say_nothing("CONNECTION_ID() % 32 + 2").await.map(|()| 0);
             }
             let mut connection = Connection::open(&self.shared.access.target(), CONNECT_LIMIT).await?;
             mariadb::release(&mut connection, held).await

@@ -40,7 +40,7 @@ pub(super) async fn connect(address: IpAddr, port: u16, limit: Duration) -> Opti
     let listener = UnixListener::bind(&path).ok()?;
     tokio::spawn(async move {
         let (mut near, _) = listener.accept().await?;
-        let mut far = TcpStream::connect((address, port)).await?;
+        let mut far = timeout(limit, TcpStream::connect((address, port))).await??;
         far.set_nodelay(true)?;
         tokio::io::copy_bidirectional(&mut near, &mut far).await
     });
