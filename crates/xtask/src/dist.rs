@@ -29,7 +29,7 @@ pub(crate) fn dist() -> Result<PathBuf> {
     let built = workspace::target_dir().join(TARGET).join("release/pilotfish");
     let file = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     check(&file)?;
-    for place in cargo_home().into_iter().chain([workspace::root()]) {
+    if let Some(place) = registries() {
         ensure!(!names(&file, &place), "the binary names {}: a user must not see where it was built", place.display());
     }
 
@@ -46,22 +46,24 @@ pub(crate) fn dist() -> Result<PathBuf> {
     Ok(place)
 }
 
-fn cargo_home() -> Option<PathBuf> {
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
+/// Where cargo keeps the sources of dependencies: a folder for each registry.
+fn registries() -> Option<PathBuf> {
+    let home = env::var_os("CARGO_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))?;
+    Some(home.join("registry/src"))
 }
 
 /// Panics name source files: those of dependencies without the folder in which this machine keeps them, which says nothing to users, and would make
 /// the binary differ from one home to the next.
 fn short_paths() -> Vec<OsString> {
-    let registries = cargo_home().and_then(|home| fs::read_dir(home.join("registry/src")).ok()).into_iter().flatten();
+    let folders = registries().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
     let shorten = |registry: PathBuf| {
         let mut flag = OsString::from("--remap-path-prefix=");
         flag.push(registry);
         flag.push("/=");
         flag
     };
-    registries.flatten().map(|registry| shorten(registry.path())).collect()
+    folders.flatten().map(|registry| shorten(registry.path())).collect()
 }
 
 /// Whether a path is somewhere in a file.

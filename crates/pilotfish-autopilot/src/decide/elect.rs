@@ -58,7 +58,7 @@ impl Mind<'_> {
     }
 
     /// In asynchronous clusters nobody is in sync by ack, so everybody votes whose data belongs to the cluster.
-    pub(super) fn may_vote(&self, config: &Config, seat: Seat) -> bool {
+    fn may_vote(&self, config: &Config, seat: Seat) -> bool {
         config.has(seat) || (self.is_async() && config.in_sync.is_empty())
     }
 

@@ -18,7 +18,7 @@ impl Mind<'_> {
         if let Some(step) = self.unusable(lease, facts, in_sync) {
             return step;
         }
-        if let Some(step) = self.leave_hanging(lease, facts, identity) {
+        if let Some(step) = self.leave_hanging(lease, facts, in_sync) {
             return step;
         }
         match facts.receiver {
@@ -37,9 +37,8 @@ impl Mind<'_> {
     /// The lease is about to lapse, and its holder's server is silent: who will have to vote stops to receive now, because MariaDB needs a second for
     /// that while the source hangs. If the lease is renewed after all, it attaches again, for which all that it received must be applied. What
     /// keeps the lease and only cannot reach the catalog goes on being acknowledged: nobody can vote then.
-    fn leave_hanging(&self, lease: &Lease, facts: &ServerFacts, identity: Identity) -> Option<Step> {
-        let seat = Seat { member: self.view.me, data: identity.data };
-        let votes = lease.config.can_elect() && self.may_vote(&lease.config, seat) && !self.is_async();
+    fn leave_hanging(&self, lease: &Lease, facts: &ServerFacts, in_sync: bool) -> Option<Step> {
+        let votes = in_sync && lease.config.can_elect() && !self.is_async();
         let late = self.view.lease_clock.unchanged() >= self.policy.late();
         if self.view.flavour != Flavour::MariaDb || !votes || !late {
             return None;

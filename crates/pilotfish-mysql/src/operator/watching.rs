@@ -383,8 +383,8 @@ impl Operator {
         }
     }
 
-    /// Since when a commit waits, and none was acknowledged. The server counts from the beginning of a statement, which may have lasted before it committed: it has not
-    /// waited for longer than somebody has.
+    /// Since when a commit waits, and none was acknowledged. The server counts from the beginning of a statement, which may have lasted before it
+    /// committed: it has not waited for longer than somebody has.
     fn waiting_since(&mut self, now: Time, waiting: Option<Waiting>) -> Option<Time> {
         let before = self.watching.waits.take();
         let Waiting { oldest, acknowledged } = waiting?;

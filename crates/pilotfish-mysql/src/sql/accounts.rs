@@ -76,7 +76,7 @@ pub(super) async fn connections(
         }
     }
     if let Some(oldest) = oldest {
-        // MariaDB counts among its acknowledged commits also those whose statement was ended.
+        // MariaDB counts acknowledgements themselves, MySQL only the commits that had theirs.
         let counter = match flavour {
             Flavour::MariaDb => "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_get_ack'",
             Flavour::MySql => "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_yes_tx'",
