@@ -6,7 +6,8 @@ use core::time::Duration;
 use crate::act::{Act, LeaseChange};
 use crate::budget::Budget;
 use crate::gtid::{Flavour, GtidSet};
-use crate::lease::{ClusterId, DataId, Epoch, Lease, LeaseClock, MemberId, Seat, Term};
+use crate::lease::{ClusterId, DataId, Epoch, Lease, LeaseClock, LeaseState, MemberId, Seat, Term};
+use crate::policy::{Durability, Policy};
 use crate::time::Time;
 
 /// One member's knowledge.
@@ -180,12 +181,13 @@ pub struct Identity {
     pub seen: Epoch,
 }
 
-/// A lease that this run of the supervisor took, and so knows its server's state since.
+/// A lease that this run of the supervisor took or was given, and so knows its server's state since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
     /// The lease as this holder wrote it last.
     pub lease: Lease,
-    /// When the last write that succeeded was *sent*: the lease's length counts from there.
+    /// A time before the lease was written last: when our own write was *sent*, or the last at which it was known to be another's still. Its
+    /// length counts from there.
     pub sent: Time,
     /// When the term was taken.
     pub since: Time,
@@ -438,6 +440,46 @@ impl View {
             LeaseFact::Present { lease, index } => Some((lease, *index)),
             LeaseFact::Unknown | LeaseFact::Absent => None,
         }
+    }
+
+    /// The lease was read. What we hold follows it; and what another handed to us while we watched is held from now on, without another write.
+    ///
+    /// `asked` is when the question was sent whose answer was the last before this one: then the lease was still another's, so it was handed over
+    /// later, and its length, counted from there, ends before anybody else calls it expired.
+    pub fn lease_was_read(&mut self, fact: LeaseFact, asked: Time, now: Time, policy: &Policy) {
+        if let LeaseFact::Present { lease, .. } = &fact {
+            if let Some(holding) = &mut self.holding
+                && lease.holder == self.me
+                && lease.cluster == holding.lease.cluster
+                && lease.epoch.term == holding.lease.epoch.term
+                && lease.epoch >= holding.lease.epoch
+            {
+                holding.lease = lease.clone();
+            }
+            if self.is_given(lease, policy) {
+                self.holding = Some(Holding { lease: lease.clone(), sent: asked, since: now });
+            }
+        }
+        self.lease = fact;
+    }
+
+    /// Whether a lease that was read is the one that we know, handed over to us and to the data that we have. If a catalog that went back tells of
+    /// one that was over long ago, nobody acknowledges what we write: whoever ended it had the promises of enough members. Without durability
+    /// they do not ask each other, and only a write of our own shows that the lease is ours.
+    fn is_given(&self, lease: &Lease, policy: &Policy) -> bool {
+        let Some((before, _)) = self.lease() else { return false };
+        let next = Epoch { term: before.epoch.term.next(), change: before.epoch.change + 1 };
+        policy.durability == Durability::Quorum
+            && before.state == LeaseState::Held
+            && before.holder != self.me
+            && lease.holder == self.me
+            && lease.is_established()
+            && lease.cluster == before.cluster
+            && lease.epoch == next
+            && self.identity().is_some_and(|identity| {
+                identity.cluster == lease.cluster && identity.seen <= before.epoch && identity.promise <= lease.epoch.term
+            })
+            && self.seat() == Some(lease.config.primary)
     }
 
     /// The time at which what this run holds ends, seen from its holder: counted from when the last renewal was sent.

@@ -431,6 +431,8 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
             poll: (0, 0),
             known: Default::default(),
             lease_answered: 0,
+            asked: Time::START,
+            lease_asked: Time::START,
             record_index: 0,
             missing: BTreeMap::new(),
             told: String::new(),

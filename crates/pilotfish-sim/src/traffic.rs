@@ -133,9 +133,10 @@ impl World {
     /// Asks for the state as soon as it differs from what is known, or after a while.
     pub(crate) fn poll(&mut self, m: Index) {
         let number = self.rng.next();
-        let now = self.now;
+        let (now, local) = (self.now, self.local(m));
         let supervisor = &mut self.members[m].supervisor;
         supervisor.poll = (number, now);
+        supervisor.asked = local;
         let unchanged = supervisor.view.lease_clock.unchanged();
         let expiry = supervisor.policy.expiry();
         let longest = supervisor.policy.renew_every.as_micros() as u64;
@@ -248,18 +249,12 @@ impl World {
             Some((lease, index)) => {
                 // A wiped catalog counts from the beginning: the same index may be another value.
                 if view.lease() != Some((&**lease, *index)) {
-                    view.lease = LeaseFact::Present { lease: (**lease).clone(), index: *index };
-                }
-                if let Some(holding) = &mut view.holding
-                    && lease.holder == view.me
-                    && lease.cluster == holding.lease.cluster
-                    && lease.epoch.term == holding.lease.epoch.term
-                    && lease.epoch >= holding.lease.epoch
-                {
-                    holding.lease = (**lease).clone();
+                    let fact = LeaseFact::Present { lease: (**lease).clone(), index: *index };
+                    view.lease_was_read(fact, supervisor.lease_asked, now, &supervisor.policy);
                 }
             }
         }
+        supervisor.lease_asked = supervisor.asked;
         if let Some(PendingWrite { cas, .. }) = view.pending
             && cas != index
         {

@@ -171,6 +171,10 @@ pub(crate) struct Supervisor {
     pub known: Snapshot,
     /// When the last write of the lease was answered, in µs.
     pub lease_answered: u64,
+    /// When the query under way was sent, on its own clock.
+    pub asked: Time,
+    /// When the one was sent whose answer was taken last.
+    pub lease_asked: Time,
     /// The index of the own record.
     pub record_index: u64,
     /// In-sync members that are not connected, since when (own clock).

@@ -29,6 +29,8 @@ pub(super) struct Reading {
     failures: u32,
     /// When the last write of the lease was answered: what was asked before may be older.
     pub(super) lease_answered: Time,
+    /// When the query was sent whose answer was taken last.
+    lease_asked: Time,
     /// Where members are.
     pub(super) contacts: BTreeMap<MemberId, Contact>,
     /// The index of our own record.
@@ -71,6 +73,7 @@ impl Operator {
                 if sent >= self.reading.lease_answered || index > known {
                     self.reading.cursor.advance(snapshot.index);
                     self.see(*snapshot);
+                    self.reading.lease_asked = sent;
                 }
                 self.read_catalog();
             }
@@ -152,14 +155,6 @@ impl Operator {
             if let Some(sent) = ours {
                 self.hold(now, lease, sent);
             }
-            if let Some(holding) = &mut self.view.holding
-                && lease.holder == self.view.me
-                && lease.cluster == holding.lease.cluster
-                && lease.epoch.term == holding.lease.epoch.term
-                && lease.epoch >= holding.lease.epoch
-            {
-                holding.lease = lease.clone();
-            }
             if lease.state != LeaseState::Initialising && self.view.known_cluster.is_none() {
                 match self.disk.know_cluster(lease.cluster) {
                     Ok(()) => self.view.known_cluster = Some(lease.cluster),
@@ -167,7 +162,13 @@ impl Operator {
                 }
             }
         }
-        self.view.lease = fact;
+        let held = self.view.holding.as_ref().map(|holding| holding.lease.epoch.term);
+        self.view.lease_was_read(fact, self.reading.lease_asked, now, &self.policy);
+        if self.view.holding.as_ref().map(|holding| holding.lease.epoch.term) != held {
+            (self.log)(Level::Info, "the lease was handed over to us");
+            self.count("take-overs");
+            self.phase("taken");
+        }
     }
 
     fn see_orders(&mut self, now: Time, orders: OrdersRead) {
