@@ -76,7 +76,7 @@ mod why;
 
 pub use act::*;
 pub use budget::{BURST, Budget, FailureClass, REFILL};
-pub use decide::{Decision, decide, writes_wait};
+pub use decide::{Decision, awaited, decide, writes_wait};
 pub use gtid::{Flavour, GtidSet, ParseError};
 pub use lease::*;
 pub use lint::{Objection, lint};

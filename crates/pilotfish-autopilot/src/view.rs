@@ -442,6 +442,16 @@ impl View {
         }
     }
 
+    /// A member's server said what it has executed: that counts as if the member had said it. What one copy of the data has executed it keeps.
+    pub fn hear(&mut self, seat: Seat, executed: &GtidSet) {
+        if let Some(record) = self.records.get_mut(&seat.member)
+            && record.data.is_some_and(|(_, data)| data == seat.data)
+            && record.executed.as_ref().is_some_and(|known| executed.contains(known))
+        {
+            record.executed = Some(executed.clone());
+        }
+    }
+
     /// The lease was read. What we hold follows it; and what another handed to us while we watched is held from now on, without another write.
     ///
     /// `asked` is when the question was sent whose answer was the last before this one: then the lease was still another's, so it was handed over
@@ -477,7 +487,9 @@ impl View {
             && lease.cluster == before.cluster
             && lease.epoch == next
             && self.identity().is_some_and(|identity| {
-                identity.cluster == lease.cluster && identity.seen <= before.epoch && identity.promise <= lease.epoch.term
+                identity.cluster == lease.cluster
+                    && identity.seen <= before.epoch
+                    && identity.promise <= lease.epoch.term
             })
             && self.seat() == Some(lease.config.primary)
     }

@@ -29,6 +29,7 @@ mod sync;
 mod tell;
 
 pub use help::writes_wait;
+pub use switchover::awaited;
 
 use alloc::boxed::Box;
 use core::time::Duration;

@@ -1,15 +1,36 @@
 //! Handing the lease over: close, let the target catch up, give it lease and config in one write. If it takes too long, open again.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
-use super::{Mind, Step};
+use super::{Mind, Step, has_executed};
 use crate::act::{Act, LeaseChange, OrderOutcome};
 use crate::budget::FailureClass;
 use crate::gtid::Flavour;
 use crate::lease::{Config, Lease, MemberId, Seat};
 use crate::time::Time;
-use crate::view::{Access, Acking, Following, Mode, ServerFacts};
+use crate::view::{Access, Acking, Following, Mode, ServerFacts, View};
 use crate::why::Why;
+
+/// Whose position a hand-over waits for, now that the server is closed. They are asked on their own servers: what they write of themselves to the
+/// catalog takes longer.
+pub fn awaited(view: &View) -> Vec<Seat> {
+    let (Some((lease, _)), Some(facts), Some(_)) = (view.lease(), view.facts(), &view.holding) else {
+        return Vec::new();
+    };
+    let ordered = view.orders.stop.is_some() || view.orders.switchover.is_some();
+    if !ordered || lease.holder != view.me || facts.access != Access::ReadOnly {
+        return Vec::new();
+    }
+    let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
+    seats
+        .filter(|seat| {
+            let record = view.records.get(&seat.member);
+            facts.acking.get(&seat.member) == Some(&Acking::Connected)
+                && record.is_some_and(|record| !has_executed(record, &facts.executed))
+        })
+        .collect()
+}
 
 impl Mind<'_> {
     pub(super) fn switchover(&self, lease: &Lease, index: u64, facts: &ServerFacts) -> Option<Step> {

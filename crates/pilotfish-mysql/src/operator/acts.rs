@@ -9,7 +9,7 @@ use super::fact::{Effect, Fact};
 use super::{Level, Operator, Run, clock, reporting};
 use crate::error::Error;
 use crate::server::{Donor, Running};
-use crate::sql::{Source, executed_of};
+use crate::sql::Source;
 use crate::task::beside;
 
 /// How long a statement may take that changes a setting.
@@ -115,8 +115,11 @@ impl Operator {
             | Act::Drain { .. }
             | Act::SetGate { .. }
             | Act::SetAcks { .. }
-            | Act::Open { .. }
-            | Act::Close { .. }) => self.state(statement, done),
+            | Act::Open { .. }) => self.state(statement, done),
+            Act::Close { .. } => {
+                self.meet_members();
+                self.state(act, done);
+            }
             // Not of this lane.
             Act::Wait
             | Act::Remember { .. }
@@ -249,16 +252,15 @@ impl Operator {
             Condemnation::Purged | Condemnation::ApplierStopped | Condemnation::NeverUsed => None,
         };
         let ours = self.view.facts().map(|facts| facts.executed.clone());
-        let holder = self.view.lease().and_then(|(lease, _)| self.source(lease.holder));
-        let (flavour, limit) = (self.view.flavour, self.policy.request_limit * 2);
-        let (user, password) =
-            (self.credentials.replication_user.clone(), self.credentials.replication_password.clone());
+        let holder = self.view.lease().map(|(lease, _)| lease.holder);
+        let holder = holder.and_then(|holder| self.peer(holder));
+        let limit = self.policy.request_limit * 2;
         let (server, disk) = (self.server.clone(), self.disk.exports());
         beside(async move {
             // A stray write may have stopped the applier before anybody noticed the write itself.
             let errant = match (errant, ours, holder) {
                 (None, Some(ours), Some(holder)) => {
-                    let theirs = executed_of(flavour, &holder, &user, &password, limit).await.ok();
+                    let theirs = holder.executed(limit).await.ok();
                     theirs.map(|theirs| ours.subtract(&theirs)).filter(|errant| !errant.is_empty())
                 }
                 (errant, ..) => errant,
@@ -343,6 +345,7 @@ impl Operator {
         let Running { run, pid, output, gone } = running;
         (self.log)(Level::Info, &format!("the server was started, process {pid}"));
         self.watching.forget();
+        self.asking.forget();
         self.run = Some(Run { number: run, settled: None });
         self.view.server = ServerState::Starting { since: clock::now() };
         let facts = self.facts.clone();
@@ -379,6 +382,7 @@ impl Operator {
         (self.log)(Level::Warn, &text);
         self.run = None;
         self.watching.forget();
+        self.asking.forget();
         self.database.forget();
         // The connections are gone, and so is what they were about to write.
         self.view.busy.beat = false;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pilotfish_autopilot::{GtidSet, MemberRecord, SourceFacts, Time, Vote};
+use pilotfish_autopilot::{GtidSet, MemberRecord, Seat, SourceFacts, Time, Vote};
 use pilotfish_process::Exit;
 use tokio::sync::oneshot;
 
@@ -74,6 +74,13 @@ pub(super) enum Fact {
     },
     /// The lease's holder was asked for its position.
     Source(Result<Box<SourceFacts>, Error>),
+    /// Another member's server was asked for its position.
+    Position {
+        /// Who, and which copy of its data.
+        seat: Seat,
+        /// What it said.
+        executed: Result<GtidSet, Error>,
+    },
     /// An act with the server has taken effect, or has failed.
     ActDone {
         /// The number under which it was begun.

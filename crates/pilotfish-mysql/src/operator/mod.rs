@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  reading.rs   the catalog: one snapshot after the other ──┐
-//!  watching.rs  probes, looks, questions to the source  ────┼──► View ──► think(): decide, lint ──► acts.rs, writing.rs
+//!  watching.rs  probes, looks at our own server         ────┼──► View ──► think(): decide, lint ──► acts.rs, writing.rs
 //!  handle.rs    orders, reports, copies  ───────────────────┘      ▲                                     │
 //!                                                                 └──────────── fact.rs ◄────────────────┘
 //! ```
@@ -11,6 +11,7 @@
 //! a renewal never waits for a statement, and a fence for nothing.
 
 mod acts;
+mod asking;
 mod clock;
 mod fact;
 mod handle;
@@ -39,6 +40,7 @@ use crate::report::{Decided, Phase, Report};
 use crate::server::{Installation, Server};
 use crate::settings::{Credentials, Settings};
 use crate::sql::{Database, LocalAccess};
+use asking::Asking;
 use fact::Fact;
 pub use handle::{Handle, Order};
 use reading::Reading;
@@ -92,6 +94,7 @@ pub struct Operator {
     contact: Contact,
     reading: Reading,
     watching: Watching,
+    asking: Asking,
     registrar: Registrar,
     /// The run of the server, if there is one.
     run: Option<Run>,
@@ -202,6 +205,7 @@ impl Operator {
             contact,
             reading: Reading::default(),
             watching: Watching::default(),
+            asking: Asking::default(),
             registrar,
             run: None,
             operation: 0,
@@ -236,7 +240,10 @@ impl Operator {
                 fact = self.inbox.recv() => fact,
                 () = sleep(nap.unwrap_or(REPORT_EVERY)) => None,
             };
-            self.watching.woke(clock::now(), &self.policy);
+            let now = clock::now();
+            if self.watching.woke(now, &self.policy) {
+                self.asking.was_stopped(now);
+            }
             if let Some(fact) = fact {
                 self.take(fact);
             }
@@ -387,6 +394,7 @@ impl Operator {
             Fact::StorageProbed(answer) => self.storage_was_probed(answer),
             Fact::Looked { run, began, seen } => self.was_looked_at(run, began, seen),
             Fact::Source(answer) => self.source_answered(answer),
+            Fact::Position { seat, executed } => self.position_answered(seat, executed),
             Fact::ActDone { operation, outcome } => self.act_is_done(operation, outcome),
             Fact::Said(line) => (self.log)(Level::Info, &line),
             Fact::Gone { run, exit } => self.server_is_gone(run, exit),

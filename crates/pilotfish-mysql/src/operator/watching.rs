@@ -1,17 +1,16 @@
-//! Watching the own server: probes on a connection of their own, looks at its state, the file system below it, and the source's position.
+//! Watching the own server: probes on a connection of their own, looks at its state, and the file system below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pilotfish_autopilot::{
-    Access, Acking, Act, GtidSet, LeaseState, MemberId, Policy, Receiver, Server as ServerState, ServerFacts,
-    SourceFacts, Term, Time, Unanswered,
+    Access, Acking, Act, GtidSet, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, Time,
 };
 
 use super::fact::Fact;
 use super::{Level, Operator, clock};
 use crate::error::Error;
-use crate::sql::{Seen, Source, Waiting, executed_of};
+use crate::sql::{Seen, Waiting};
 use crate::task::beside;
 
 /// How often the server is looked at while something changes, and while it starts.
@@ -20,10 +19,6 @@ const HOT_EVERY: Duration = Duration::from_millis(10);
 const HOT_FOR: Duration = Duration::from_secs(3);
 /// How long one look may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
-/// How often the source is asked while nothing changes.
-const ASK_EVERY: Duration = Duration::from_secs(1);
-/// How soon it is asked again when it did not answer.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How often the file system is written to while the server takes writes.
 const STORAGE_EVERY: Duration = Duration::from_millis(500);
 
@@ -48,14 +43,6 @@ pub(super) struct Watching {
     look_error: Option<String>,
     /// Since when in-sync members have no acking connection.
     missing: BTreeMap<MemberId, Time>,
-    ask_at: Time,
-    asking: bool,
-    /// For which holder and term the source was asked last.
-    asked: Option<(MemberId, u64)>,
-    /// Questions that the source has not answered.
-    unheard: Option<Unanswered>,
-    /// Why the source refused to answer, if that was told.
-    ask_error: Option<String>,
     /// When a transaction that says nothing was over; the next may be written after a look that began later.
     beaten: Option<Time>,
     /// When commits that waited were let go, likewise.
@@ -75,20 +62,21 @@ impl Watching {
         self.look_at = self.look_at.min(now);
     }
 
-    fn is_hot(&self, now: Time) -> bool {
+    pub(super) fn is_hot(&self, now: Time) -> bool {
         self.hot_until > now
     }
 
     /// The loop woke up. If that took much longer than it ever sleeps, this process was itself stopped: then it is not the server that has been
-    /// silent, who was connected may have left, and what waited may have ended.
-    pub(super) fn woke(&mut self, now: Time, policy: &Policy) {
-        if now.since(self.woken) > policy.probe_every * 2 {
+    /// silent, who was connected may have left, and what waited may have ended. Says whether that is so.
+    pub(super) fn woke(&mut self, now: Time, policy: &Policy) -> bool {
+        let stopped = now.since(self.woken) > policy.probe_every * 2;
+        if stopped {
             self.unanswered = self.unanswered.map(|_| now);
             self.unwritten = self.unwritten.map(|_| now);
             self.waits = self.waits.map(|(_, acknowledged)| (now, acknowledged));
-            self.unheard = self.unheard.map(|unanswered| Unanswered { since: now, ..unanswered });
         }
         self.woken = now;
+        stopped
     }
 
     /// Looks at the server at this time, and not later.
@@ -103,13 +91,7 @@ impl Watching {
 
     /// A new run of the server: what was known of the last does not count.
     pub(super) fn forget(&mut self) {
-        *self = Watching {
-            hot_until: self.hot_until,
-            woken: self.woken,
-            ask_at: self.ask_at,
-            asking: self.asking,
-            ..Watching::default()
-        };
+        *self = Watching { hot_until: self.hot_until, woken: self.woken, ..Watching::default() };
     }
 
     fn next(&self) -> impl Iterator<Item = Time> {
@@ -138,11 +120,11 @@ impl Operator {
                 self.prepare_accounts();
             }
         }
-        if self.watching.ask_at <= now {
+        if self.asking.source_at <= now {
             self.ask_source();
         }
         self.release_lane();
-        self.view.unanswered = self.watching.unheard;
+        self.view.unanswered = self.asking.unheard;
         let silent = self.watching.silent_since();
         if let ServerState::Running(facts) = &mut self.view.server {
             facts.silent_since = silent;
@@ -152,7 +134,7 @@ impl Operator {
     /// When something is due after `tried`. What was due by then was begun, or cannot be before something happens.
     pub(super) fn next_deadline(&self, tried: Time) -> Option<Time> {
         let watching = self.run.as_ref().into_iter().flat_map(|_| self.watching.next());
-        let ask = self.view.facts().map(|_| self.watching.ask_at);
+        let ask = self.view.facts().map(|_| self.asking.source_at);
         let lane = self.finished.filter(|_| self.view.facts().is_none());
         let due = watching.chain(ask).chain(lane).chain(self.wake).chain(self.reading.again);
         due.filter(|at| *at > tried).min()
@@ -325,6 +307,7 @@ impl Operator {
             None => {}
         }
         self.ask_source();
+        self.ask_members();
     }
 
     /// A server that starts cannot be reached for a while; anything else that keeps us from looking is told once.
@@ -378,7 +361,7 @@ impl Operator {
     fn hear_source(&mut self, now: Time, seen: &Seen) {
         let Receiver::Running { to, connected: true, .. } = seen.receiver else { return };
         let received = self.view.facts().is_some_and(|facts| facts.received != seen.received);
-        if let Some(unanswered) = self.watching.unheard.as_mut().filter(|it| received && it.member == to) {
+        if let Some(unanswered) = self.asking.unheard.as_mut().filter(|it| received && it.member == to) {
             unanswered.since = now;
         }
     }
@@ -391,77 +374,6 @@ impl Operator {
         let same = before.filter(|(_, then)| *then == acknowledged);
         let (since, _) = *self.watching.waits.insert(same.unwrap_or((now, acknowledged)));
         Some(since.max(Time::from_start(now.since_start().saturating_sub(oldest))))
-    }
-
-    /// Asks the lease's holder what it has executed: at once when it is another, and from time to time, because we may have what it has not.
-    pub(super) fn ask_source(&mut self) {
-        if self.watching.asking {
-            return;
-        }
-        let Some((source, term)) = self.whom_to_ask() else {
-            self.watching.unheard = None;
-            return;
-        };
-        let (Some(facts), Some(identity)) = (self.view.facts(), self.view.identity()) else { return };
-        let (now, holder) = (clock::now(), source.member);
-        let asked = (holder, term.0);
-        let attached = matches!(facts.receiver, Receiver::Running { to, connected: true, .. } if to == holder);
-        if self.watching.asked == Some(asked) && self.watching.ask_at > now {
-            return;
-        }
-        let ours = facts.executed.clone();
-        self.watching.asking = true;
-        self.watching.asked = Some(asked);
-        if self.watching.unheard.is_none_or(|before| (before.member, before.term) != (holder, term)) {
-            self.watching.unheard = Some(Unanswered { member: holder, term, since: now });
-        }
-        self.watching.ask_at =
-            now.after(if self.watching.is_hot(now) && !attached { HOT_EVERY * 2 } else { ASK_EVERY });
-        let (facts, flavour, limit) = (self.facts.clone(), self.view.flavour, self.policy.request_limit * 2);
-        let (user, password) =
-            (self.credentials.replication_user.clone(), self.credentials.replication_password.clone());
-        beside(async move {
-            let executed = executed_of(flavour, &source, &user, &password, limit).await;
-            let answer = executed
-                .map(|executed| Box::new(SourceFacts { member: holder, term, executed, ours, data: identity.data }));
-            let _ = facts.send(Fact::Source(answer));
-        });
-    }
-
-    /// The lease's holder, if that is another and can be asked, and its term.
-    fn whom_to_ask(&self) -> Option<(Source, Term)> {
-        let (lease, _) = self.view.lease()?;
-        let holder = lease.holder;
-        let other = holder != self.view.me && lease.state == LeaseState::Held;
-        let contact = self.reading.contacts.get(&holder).filter(|_| other)?;
-        self.view.facts().and(self.view.identity())?;
-        Some((Source { member: holder, host: contact.address.clone(), port: contact.port }, lease.epoch.term))
-    }
-
-    pub(super) fn source_answered(&mut self, answer: Result<Box<SourceFacts>, Error>) {
-        self.watching.asking = false;
-        match answer {
-            Ok(facts) => {
-                self.watching.unheard = None;
-                self.view.source = Some(*facts);
-                self.watching.ask_error = None;
-            }
-            Err(error) => {
-                let refused = matches!(error, Error::Refused { .. });
-                if refused {
-                    self.watching.unheard = None;
-                } else {
-                    self.watching.ask_at = self.watching.ask_at.min(clock::now().after(ASK_AGAIN));
-                }
-                let text = format!("asking the source: {error}");
-                // Who is away comes back, and everybody sees that it is away. Who refuses us will go on doing so, and nobody else knows why we wait.
-                let tell = refused && self.watching.ask_error.as_ref() != Some(&text);
-                (self.log)(if tell { Level::Warn } else { Level::Debug }, &text);
-                if tell {
-                    self.watching.ask_error = Some(text);
-                }
-            }
-        }
     }
 }
 

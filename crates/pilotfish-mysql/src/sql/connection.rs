@@ -88,7 +88,7 @@ impl Connection {
         timeout(limit, open).await.unwrap_or(Err(Error::TooSlow { doing: DOING, limit }))
     }
 
-    /// Says good-bye, so that the server does not complain of a connection that was aborted. Not for sockets: the server closes those first.
+    /// Says good-bye, so that the server does not complain of a connection that was aborted.
     pub(crate) async fn close(self) {
         let _ = self.inner.close().await;
     }

@@ -8,6 +8,7 @@ mod connection;
 mod history;
 mod mariadb;
 mod mysql;
+mod peer;
 mod relay_log;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use crate::settings::{Credentials, Secret, Settings};
 use crate::task::beside;
 pub(crate) use accounts::{OPERATOR, derived, provision};
 pub(crate) use connection::{Connection, Place, Target, quote};
+pub(crate) use peer::Peer;
 
 /// Set in a server's number while it takes writes; members have numbers below it.
 const WRITING: u32 = 1 << 31;
@@ -99,7 +101,7 @@ pub(crate) struct Tools {
 }
 
 /// A server to receive from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) member: MemberId,
     pub(crate) host: String,
@@ -416,24 +418,4 @@ async fn position(connection: &mut Connection, flavour: Flavour) -> Result<GtidS
         Flavour::MariaDb => mariadb::executed(connection).await,
         Flavour::MySql => mysql::executed(connection).await,
     }
-}
-
-/// What another member's server has executed, asked over the network with the account for replication.
-pub(crate) async fn executed_of(
-    flavour: Flavour,
-    source: &Source,
-    user: &str,
-    password: &Secret,
-    limit: Duration,
-) -> Result<GtidSet, Error> {
-    const DOING: &str = "asking another member for its position";
-    let target =
-        Target { at: Place::Tcp(source.host.clone(), source.port), user: user.into(), password: password.clone() };
-    let ask = async {
-        let mut connection = Connection::open(&target, limit).await?;
-        let position = position(&mut connection, flavour).await;
-        connection.close().await;
-        position
-    };
-    timeout(limit, ask).await.unwrap_or(Err(Error::TooSlow { doing: DOING, limit }))
 }

@@ -17,7 +17,7 @@ use pilotfish_testing::{Database as Kind, DatabaseServer, PATIENCE};
 use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, Place, Target};
-use super::{Database, LocalAccess, Seen, Source, Tools, derived, executed_of, provision};
+use super::{Database, LocalAccess, Peer, Seen, Source, Tools, derived, provision};
 use crate::error::Error;
 use crate::launch::Launcher;
 use crate::settings::{Credentials, Secret};
@@ -165,7 +165,7 @@ impl Member {
 
     async fn executed_by_others(&self) -> GtidSet {
         let password = Secret::new("repl's");
-        executed_of(self.flavour, &self.source(), "repl", &password, LIMIT).await.expect("a position")
+        Peer::new(self.flavour, self.source(), "repl", &password).executed(LIMIT).await.expect("a position")
     }
 
     /// Becomes the primary of a term, and waits for nobody.

@@ -1,0 +1,203 @@
+//! Questions to other members' servers: to the lease's holder, whether we are part of its history; and from a holder that hands over, who has
+//! everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use pilotfish_autopilot::{
+    GtidSet, LeaseState, MemberId, Receiver, Seat, SourceFacts, Term, Time, Unanswered, awaited,
+};
+use tokio::time::sleep;
+
+use super::fact::Fact;
+use super::{Level, Operator, clock};
+use crate::error::Error;
+use crate::settings::Credentials;
+use crate::sql::{Peer, Source};
+use crate::task::beside;
+
+/// How often the source is asked while something changes, and while nothing does.
+const SOURCE_HOT_EVERY: Duration = Duration::from_millis(20);
+const SOURCE_EVERY: Duration = Duration::from_secs(1);
+/// How soon it is asked again when it did not answer.
+const SOURCE_AGAIN: Duration = Duration::from_millis(100);
+/// How soon a member is asked again that does not have everything yet.
+const MEMBER_AGAIN: Duration = Duration::from_millis(2);
+
+/// Where asking stands.
+#[derive(Default)]
+pub(super) struct Asking {
+    /// Connections to other members' servers.
+    peers: BTreeMap<MemberId, Peer>,
+    /// When the source is to be asked.
+    pub(super) source_at: Time,
+    source_asked: bool,
+    /// For which holder and term the source was asked last.
+    asked: Option<(MemberId, Term)>,
+    /// Questions that the source has not answered.
+    pub(super) unheard: Option<Unanswered>,
+    /// Why the source refused to answer, if that was told.
+    refusal: Option<String>,
+    /// Whose answer about everything else is not here yet.
+    members_asked: BTreeSet<MemberId>,
+    /// What members' servers said that they have executed, for which copy of their data.
+    heard: BTreeMap<MemberId, (Seat, GtidSet)>,
+}
+
+impl Asking {
+    /// This process was itself stopped for a while: it is not the source that was silent.
+    pub(super) fn was_stopped(&mut self, now: Time) {
+        self.unheard = self.unheard.map(|unanswered| Unanswered { since: now, ..unanswered });
+    }
+
+    /// A new run of our own server: what was asked for the last does not count.
+    pub(super) fn forget(&mut self) {
+        self.asked = None;
+        self.unheard = None;
+        self.refusal = None;
+        self.heard.clear();
+    }
+}
+
+impl Operator {
+    /// Another member's server, by where the member is now.
+    pub(super) fn peer(&mut self, member: MemberId) -> Option<Peer> {
+        let contact = self.reading.contacts.get(&member)?;
+        let source = Source { member, host: contact.address.clone(), port: contact.port };
+        if let Some(known) = self.asking.peers.get(&member).filter(|known| known.is(&source)) {
+            return Some(known.clone());
+        }
+        let Credentials { replication_user, replication_password, .. } = &self.credentials;
+        let peer = Peer::new(self.view.flavour, source, replication_user, replication_password);
+        self.asking.peers.insert(member, peer.clone());
+        Some(peer)
+    }
+
+    /// Asks the lease's holder what it has executed: at once when it is another, and from time to time, because we may have what it has not.
+    pub(super) fn ask_source(&mut self) {
+        if self.asking.source_asked {
+            return;
+        }
+        let Some((holder, term)) = self.whom_to_ask() else {
+            self.asking.unheard = None;
+            return;
+        };
+        let (Some(facts), Some(identity)) = (self.view.facts(), self.view.identity()) else { return };
+        let now = clock::now();
+        let attached = matches!(facts.receiver, Receiver::Running { to, connected: true, .. } if to == holder);
+        if self.asking.asked == Some((holder, term)) && self.asking.source_at > now {
+            return;
+        }
+        let ours = facts.executed.clone();
+        let Some(peer) = self.peer(holder) else { return };
+        self.leave_others(holder);
+        self.asking.source_asked = true;
+        self.asking.asked = Some((holder, term));
+        if self.asking.unheard.is_none_or(|before| (before.member, before.term) != (holder, term)) {
+            self.asking.unheard = Some(Unanswered { member: holder, term, since: now });
+        }
+        let hot = self.watching.is_hot(now) && !attached;
+        self.asking.source_at = now.after(if hot { SOURCE_HOT_EVERY } else { SOURCE_EVERY });
+        let (facts, limit) = (self.facts.clone(), self.policy.request_limit * 2);
+        beside(async move {
+            let answer = peer
+                .executed(limit)
+                .await
+                .map(|executed| Box::new(SourceFacts { member: holder, term, executed, ours, data: identity.data }));
+            let _ = facts.send(Fact::Source(answer));
+        });
+    }
+
+    /// Nobody but the holder is asked by who follows.
+    fn leave_others(&mut self, holder: MemberId) {
+        let others: Vec<MemberId> = self.asking.peers.keys().copied().filter(|member| *member != holder).collect();
+        for peer in others.iter().filter_map(|member| self.asking.peers.remove(member)) {
+            beside(peer.leave());
+        }
+    }
+
+    /// The lease's holder, if that is another and can be asked, and its term.
+    fn whom_to_ask(&self) -> Option<(MemberId, Term)> {
+        let (lease, _) = self.view.lease()?;
+        let other = lease.holder != self.view.me && lease.state == LeaseState::Held;
+        self.view.facts().and(self.view.identity())?;
+        (other && self.reading.contacts.contains_key(&lease.holder)).then_some((lease.holder, lease.epoch.term))
+    }
+
+    pub(super) fn source_answered(&mut self, answer: Result<Box<SourceFacts>, Error>) {
+        self.asking.source_asked = false;
+        match answer {
+            Ok(facts) => {
+                self.asking.unheard = None;
+                self.view.source = Some(*facts);
+                self.asking.refusal = None;
+            }
+            Err(error) => {
+                let refused = matches!(error, Error::Refused { .. });
+                if refused {
+                    self.asking.unheard = None;
+                } else {
+                    self.asking.source_at = self.asking.source_at.min(clock::now().after(SOURCE_AGAIN));
+                }
+                let text = format!("asking the source: {error}");
+                // Who is away comes back, and everybody sees that it is away. Who refuses us will go on doing so, and nobody else knows why we wait.
+                let tell = refused && self.asking.refusal.as_ref() != Some(&text);
+                (self.log)(if tell { Level::Warn } else { Level::Debug }, &text);
+                if tell {
+                    self.asking.refusal = Some(text);
+                }
+            }
+        }
+    }
+
+    /// We are about to hand over: connects to those whom we shall ask.
+    pub(super) fn meet_members(&mut self) {
+        let Some((lease, _)) = self.view.lease() else { return };
+        let limit = self.policy.request_limit;
+        for member in lease.config.members() {
+            if let Some(peer) = self.peer(member) {
+                beside(async move { peer.connect(limit).await });
+            }
+        }
+    }
+
+    /// Asks those whose position a hand-over waits for.
+    pub(super) fn ask_members(&mut self) {
+        for seat in awaited(&self.view) {
+            if self.asking.members_asked.contains(&seat.member) {
+                continue;
+            }
+            let Some(peer) = self.peer(seat.member) else { continue };
+            let again = self.asking.heard.get(&seat.member).is_some_and(|(of, _)| *of == seat);
+            self.asking.members_asked.insert(seat.member);
+            let (facts, limit) = (self.facts.clone(), self.policy.request_limit);
+            beside(async move {
+                if again {
+                    sleep(MEMBER_AGAIN).await;
+                }
+                let executed = peer.executed(limit).await;
+                let _ = facts.send(Fact::Position { seat, executed });
+            });
+        }
+    }
+
+    pub(super) fn position_answered(&mut self, seat: Seat, executed: Result<GtidSet, Error>) {
+        self.asking.members_asked.remove(&seat.member);
+        match executed {
+            Ok(executed) => {
+                self.asking.heard.insert(seat.member, (seat, executed));
+                self.note_heard();
+                self.ask_members();
+            }
+            // The next look asks again; and the member tells the catalog as well.
+            Err(error) => (self.log)(Level::Debug, &format!("asking {}: {error}", seat.member)),
+        }
+    }
+
+    /// What members' servers said counts as if the members had said it.
+    pub(super) fn note_heard(&mut self) {
+        for (seat, executed) in self.asking.heard.values() {
+            self.view.hear(*seat, executed);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Another member's server, asked over the network with the account for replication, on a connection that stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilotfish_autopilot::{Flavour, GtidSet, MemberId};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::connection::{Connection, Place, Target};
+use super::{Source, WRITING, position};
+use crate::error::Error;
+use crate::settings::Secret;
+
+/// Another member's server.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    flavour: Flavour,
+    source: Source,
+    user: String,
+    password: Secret,
+    connection: Arc<Mutex<Option<Connection>>>,
+}
+
+impl Peer {
+    /// Opens nothing yet.
+    pub(crate) fn new(flavour: Flavour, source: Source, user: &str, password: &Secret) -> Peer {
+        Peer { flavour, source, user: user.into(), password: password.clone(), connection: Arc::default() }
+    }
+
+    /// Whether this is the server that is meant.
+    pub(crate) fn is(&self, source: &Source) -> bool {
+        self.source == *source
+    }
+
+    /// Connects, so that the next question is answered sooner.
+    pub(crate) async fn connect(&self, limit: Duration) {
+        let mut slot = self.connection.lock().await;
+        if slot.is_none() {
+            *slot = self.open(limit).await.ok();
+        }
+    }
+
+    /// Says good-bye, so that the server does not complain of a connection that was aborted.
+    pub(crate) async fn leave(self) {
+        if let Some(connection) = self.connection.lock().await.take() {
+            connection.close().await;
+        }
+    }
+
+    /// What it has executed. If the connection that was there is no more, on a new one.
+    pub(crate) async fn executed(&self, limit: Duration) -> Result<GtidSet, Error> {
+        const DOING: &str = "asking another member for its position";
+        let ask = async {
+            let mut slot = self.connection.lock().await;
+            // Taken out, so that one on which a question is left unanswered is not used again.
+            if let Some(mut connection) = slot.take()
+                && let Ok(executed) = position(&mut connection, self.flavour).await
+            {
+                *slot = Some(connection);
+                return Ok(executed);
+            }
+            let mut connection = self.open(limit).await?;
+            let executed = position(&mut connection, self.flavour).await?;
+            *slot = Some(connection);
+            Ok(executed)
+        };
+        timeout(limit, ask).await.unwrap_or(Err(Error::TooSlow { doing: DOING, limit }))
+    }
+
+    /// Connects, and makes sure that it is this member's server: addresses are given to others.
+    async fn open(&self, limit: Duration) -> Result<Connection, Error> {
+        const DOING: &str = "asking another member who it is";
+        let at = Place::Tcp(self.source.host.clone(), self.source.port);
+        let target = Target { at, user: self.user.clone(), password: self.password.clone() };
+        let mut connection = Connection::open(&target, limit).await?;
+        let rows = connection.rows(DOING, "SELECT @@global.server_id AS id").await?;
+        let id = rows.first().and_then(|row| row.number::<u32>("id")).map(|id| MemberId(id & !WRITING));
+        if id != Some(self.source.member) {
+            let found = id.map_or("nobody".to_owned(), |id| id.to_string());
+            let text = format!("{}:{} is {found}, not {}", self.source.host, self.source.port, self.source.member);
+            return Err(Error::Answer { doing: DOING, text });
+        }
+        Ok(connection)
+    }
+}
