@@ -106,7 +106,7 @@ pub struct MemberRecord {
     pub ailment: Option<Ailment>,
     /// It may become primary.
     pub may_lead: bool,
-    /// Its supervisor is to stop: what others know of themselves is wanted at once.
+    /// Its supervisor is to stop, and it does not hold the lease.
     pub leaving: bool,
 }
 

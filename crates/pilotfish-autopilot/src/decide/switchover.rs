@@ -9,7 +9,7 @@ use crate::budget::FailureClass;
 use crate::gtid::Flavour;
 use crate::lease::{Config, Lease, MemberId, Seat};
 use crate::time::Time;
-use crate::view::{Access, Acking, Following, Mode, ServerFacts, View};
+use crate::view::{Access, Acking, Following, Mode, Role, ServerFacts, View};
 use crate::why::Why;
 
 /// Whose position a hand-over waits for, now that the server is closed. They are asked on their own servers: what they write of themselves to the
@@ -40,7 +40,9 @@ impl Mind<'_> {
         let order = self.view.orders.switchover?;
         let answer = |outcome, why| Some(Step::Do(Act::Answer { order: order.id, outcome }, why));
         if order.term != lease.epoch.term || order.to == Some(self.view.me) {
-            return answer(OrderOutcome::Done, Why::OrderOver { order: order.id }).filter(|_| !self.view.busy.catalog);
+            // Clients first.
+            let ready = self.view.registered == Some(Role::Primary) && !self.view.busy.catalog;
+            return answer(OrderOutcome::Done, Why::OrderOver { order: order.id }).filter(|_| ready);
         }
         let limit = order.since.after(self.policy.switchover_limit);
         let late = limit <= self.now;

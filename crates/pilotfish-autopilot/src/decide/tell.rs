@@ -12,6 +12,9 @@ use crate::why::Why;
 
 /// Time between two reports of a position while others wait for it.
 const URGENT_EVERY: Duration = Duration::from_millis(15);
+/// For how long after a change of the lease nobody tells what nobody waits for: the catalog has better things to do, and soon there will be more
+/// to tell.
+const QUIET: Duration = Duration::from_millis(100);
 
 impl Mind<'_> {
     pub(super) fn tell(&self) -> Step {
@@ -23,7 +26,13 @@ impl Mind<'_> {
         }
         let status = self.status();
         let at = match self.view.records.get(&self.view.me) {
-            Some(told) if !same_status(told, &status) => self.now,
+            Some(told) if !same_status(told, &status) => {
+                if self.is_awaited() {
+                    self.now
+                } else {
+                    self.view.lease_clock.since().after(QUIET).max(self.now)
+                }
+            }
             Some(told) if self.has_position(told) => return self.register(),
             Some(_) => {
                 let every = if self.is_awaited() { URGENT_EVERY } else { self.policy.report_every };
@@ -90,17 +99,16 @@ impl Mind<'_> {
                 (..) => None,
             }),
             may_lead: self.policy.may_lead,
-            leaving: self.view.orders.stop.is_some(),
+            // A holder tells nobody but the one to whom it hands over.
+            leaving: self.view.orders.stop.is_some() && self.held().is_none(),
         }
     }
 
-    /// Whether somebody waits for our position: a holder that is not established or hands over, or that lacks replicas.
+    /// Whether somebody waits for news of us: a holder that is not established, or that lacks replicas. One that hands over asks.
     fn is_awaited(&self) -> bool {
         let Some((lease, _)) = self.view.lease() else { return false };
-        let closing = self.view.orders.switchover.is_some()
-            || self.view.records.get(&lease.holder).is_some_and(|record| record.leaving);
         let short = lease.config.acks < self.policy.acks_with(lease.config.in_sync.len());
-        !lease.is_established() || closing || short
+        !lease.is_established() || short
     }
 }
 

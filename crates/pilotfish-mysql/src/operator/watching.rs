@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pilotfish_autopilot::{
-    Access, Acking, Act, GtidSet, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, Time,
+    Access, Acking, GtidSet, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, Time,
 };
 
 use super::fact::Fact;
@@ -258,14 +258,9 @@ impl Operator {
     pub(super) fn look(&mut self, now: Time) {
         let Some(run) = &self.run else { return };
         self.watching.looking = true;
-        // Acts with the channel of replication are over sooner when nobody asks for its state meanwhile, and there is a look after them.
-        let channel = self
-            .view
-            .busy
-            .server
-            .as_ref()
-            .is_some_and(|act| matches!(act, Act::Attach { .. } | Act::StopReceiver { .. } | Act::Open { .. }));
-        let hot = self.watching.is_hot(now) && !channel || self.view.facts().is_none();
+        // Acts are over sooner when nobody asks meanwhile, and there is a look after each.
+        let acting = self.view.busy.server.is_some();
+        let hot = self.watching.is_hot(now) && !acting || self.view.facts().is_none();
         let every = if hot { HOT_EVERY } else { self.policy.probe_every };
         self.watching.look_at = now.after(every);
         let (database, facts, run) = (self.database.clone(), self.facts.clone(), run.number);
