@@ -1,6 +1,6 @@
 //! Another holds the lease: receive from it, in the mode that the in-sync set asks for.
 
-use super::{Mind, Step, can_apply, is_drained};
+use super::{Mind, QUIET, Step, can_apply, is_drained};
 use crate::act::{Act, Condemnation};
 use crate::gtid::{Flavour, GtidSet};
 use crate::lease::{Lease, Seat};
@@ -83,6 +83,11 @@ impl Mind<'_> {
 
     fn connect(&self, lease: &Lease, facts: &ServerFacts, mode: Mode) -> Step {
         let (term, to) = (lease.epoch.term, lease.holder);
+        // Writes wait for others than us: the new primary lets those in first.
+        let calm = self.view.lease_clock.since().after(QUIET);
+        if mode == Mode::Plain && lease.is_established() && calm > self.now {
+            return Step::Wait(Why::Attaching { to, mode }, Some(calm));
+        }
         if !self.published(lease).is_some_and(|executed| executed.contains(&facts.executed)) {
             let Some(source) = self.source(lease) else {
                 return Step::Wait(Why::SourceSilent { source: to }, None);

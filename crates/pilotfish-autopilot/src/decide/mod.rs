@@ -46,6 +46,9 @@ use crate::why::Why;
 /// After so many times `leave_after` a holder does without a replica what it would rather do with one.
 const LAST_RESORT: u32 = 6;
 
+/// For how long after a change of the lease nobody does what nobody waits for: servers and catalog have better things to do.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// What to do next, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {

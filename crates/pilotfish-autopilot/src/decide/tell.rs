@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use super::{Mind, Step};
+use super::{Mind, QUIET, Step};
 use crate::act::Act;
 use crate::view::{
     Access, Ailment, Applier, Catalog, Data, Following, MemberRecord, Receiver, Role, Server, ServerFacts,
@@ -12,9 +12,6 @@ use crate::why::Why;
 
 /// Time between two reports of a position while others wait for it.
 const URGENT_EVERY: Duration = Duration::from_millis(15);
-/// For how long after a change of the lease nobody tells what nobody waits for: the catalog has better things to do, and soon there will be more
-/// to tell.
-const QUIET: Duration = Duration::from_millis(100);
 
 impl Mind<'_> {
     pub(super) fn tell(&self) -> Step {

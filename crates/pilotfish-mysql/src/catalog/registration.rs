@@ -63,6 +63,15 @@ impl Registration {
         }
     }
 
+    /// It leads no more: nobody is to be sent to a primary that is none. False if the catalog was not told that it is one. If it fails, it is tried
+    /// again with the next registration.
+    pub(crate) async fn withdraw(&mut self) -> bool {
+        let Some((_, _, endpoint)) = self.told.take_if(|(role, ..)| *role == Role::Primary) else { return false };
+        let _ = self.client.pinned(&endpoint).agent_deregister(&self.id(Role::Primary)).await;
+        self.former.push(endpoint);
+        true
+    }
+
     /// Makes the catalog say this; called again in time, it keeps the registration alive.
     pub(crate) async fn set(&mut self, role: Option<Role>, health: &Health, term: u64) -> Result<(), Error> {
         let Some(role) = role else { return Ok(()) };
@@ -82,13 +91,7 @@ impl Registration {
             }
             // The agent was restarted and does not know us, or it is another's turn.
         }
-        if let Some((_, _, endpoint)) = self.told.take() {
-            if role == Role::Replica {
-                // Nobody is to be sent to a primary that is none, so first of all; if it fails, it is tried again below or as a twin.
-                let _ = self.client.pinned(&endpoint).agent_deregister(&self.id(Role::Primary)).await;
-            }
-            self.former.push(endpoint);
-        }
+        self.former.extend(self.told.take().map(|(_, _, endpoint)| endpoint));
         let mut asked = Vec::new();
         let outcome = self.client.agent_register(&self.registration(role, term, status), &mut asked).await;
         // Whoever did not answer may have taken it.

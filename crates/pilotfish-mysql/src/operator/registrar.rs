@@ -13,6 +13,8 @@ use crate::task::beside;
 
 /// How long the end may take.
 const END_LIMIT: Duration = Duration::from_secs(2);
+/// For how long a former primary is registered as nothing: the catalog and clients are busy with the new one, and it follows nobody yet.
+const BETWEEN_ROLES: Duration = Duration::from_millis(200);
 /// The pause after a call that failed.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -77,6 +79,7 @@ async fn keep(
     every: Duration,
 ) {
     let mut next = Instant::now();
+    let mut calm_until = next;
     loop {
         tokio::select! {
             end = &mut ending => {
@@ -90,6 +93,15 @@ async fn keep(
             () = sleep_until(next) => {}
         }
         let wanted = changes.borrow_and_update().clone();
+        if wanted.role == Some(Role::Replica) {
+            if registration.withdraw().await {
+                calm_until = Instant::now() + BETWEEN_ROLES;
+            }
+            if Instant::now() < calm_until {
+                next = calm_until;
+                continue;
+            }
+        }
         let done = registration.set(wanted.role, &wanted.health, wanted.term).await;
         next = Instant::now() + if done.is_ok() { every } else { RETRY };
     }

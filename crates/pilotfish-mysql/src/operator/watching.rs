@@ -14,7 +14,7 @@ use crate::sql::{Seen, Waiting};
 use crate::task::beside;
 
 /// How often the server is looked at while something changes, and while it starts.
-const HOT_EVERY: Duration = Duration::from_millis(10);
+const HOT_EVERY: Duration = Duration::from_millis(20);
 /// For how long after a change that is.
 const HOT_FOR: Duration = Duration::from_secs(3);
 /// How long one look may take.

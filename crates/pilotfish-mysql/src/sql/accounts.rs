@@ -258,11 +258,22 @@ pub(super) async fn close(
     statement: &str,
 ) -> Result<(), Error> {
     const DOING: &str = "closing for writes";
-    let mut killer = Connection::open(target, super::CONNECT_LIMIT).await?;
-    let (ours, other) = (connection.id, killer.id);
+    let ours = connection.id;
     let closing = connection.run(DOING, statement);
     tokio::pin!(closing);
     let mut closed = false;
+    let opening = Connection::open(target, super::CONNECT_LIMIT);
+    tokio::pin!(opening);
+    let mut killer = loop {
+        tokio::select! {
+            outcome = &mut closing, if !closed => {
+                outcome?;
+                closed = true;
+            }
+            killer = &mut opening => break killer?,
+        }
+    };
+    let other = killer.id;
     // Who comes after it was closed writes nothing, and may come again for ever.
     let mut old: Option<Vec<u64>> = None;
     loop {
