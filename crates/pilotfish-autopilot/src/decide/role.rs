@@ -1,6 +1,6 @@
 //! Which part this member plays, from the lease and from its own data.
 
-use super::{Mind, Step};
+use super::{Mind, QUIET, Step};
 use crate::act::{Act, Condemnation, LeaseChange};
 use crate::lease::{Epoch, Lease, LeaseState, Term};
 use crate::view::{Access, Data, Identity, LeaseFact, MemberRecord, Server};
@@ -29,10 +29,15 @@ impl Mind<'_> {
 
     /// Nothing is held: the server may stop, politely if it takes no writes.
     pub(super) fn stop(&self, since: crate::time::Time) -> Step {
+        let calm = self.view.lease_clock.since().after(QUIET);
         match self.view.server {
             Server::Stopped => Step::Wait(Why::StoppedAsAsked, None),
             Server::Unknown | Server::Starting { .. } => {
                 Step::Do(Act::FenceServer, Why::StopAsked { ago: self.now.since(since) })
+            }
+            // The new primary first: on a machine that members share, a server that stops takes time from it.
+            Server::Running(ref facts) if facts.access == Access::ReadOnly && calm > self.now => {
+                Step::Wait(Why::StopAsked { ago: self.now.since(since) }, Some(calm))
             }
             Server::Running(ref facts) if facts.access == Access::ReadOnly => {
                 Step::Do(Act::StopServer, Why::StopAsked { ago: self.now.since(since) })

@@ -115,11 +115,8 @@ impl Operator {
             | Act::Drain { .. }
             | Act::SetGate { .. }
             | Act::SetAcks { .. }
-            | Act::Open { .. }) => self.state(statement, done),
-            Act::Close { .. } => {
-                self.meet_members();
-                self.state(act, done);
-            }
+            | Act::Open { .. }
+            | Act::Close { .. }) => self.state(statement, done),
             // Not of this lane.
             Act::Wait
             | Act::Remember { .. }

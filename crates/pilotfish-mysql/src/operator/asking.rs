@@ -21,6 +21,8 @@ const SOURCE_HOT_EVERY: Duration = Duration::from_millis(20);
 const SOURCE_EVERY: Duration = Duration::from_secs(1);
 /// How soon it is asked again when it did not answer.
 const SOURCE_AGAIN: Duration = Duration::from_millis(100);
+/// How often a primary makes sure that it is connected to those in sync.
+const MEET_EVERY: Duration = Duration::from_secs(5);
 /// How soon a member is asked again that does not have everything yet.
 const MEMBER_AGAIN: Duration = Duration::from_millis(2);
 
@@ -38,7 +40,9 @@ pub(super) struct Asking {
     pub(super) unheard: Option<Unanswered>,
     /// Why the source refused to answer, if that was told.
     refusal: Option<String>,
-    /// Whose answer about everything else is not here yet.
+    /// When a primary connects to others again.
+    meet_at: Time,
+    /// Who was asked for its position and has not answered.
     members_asked: BTreeSet<MemberId>,
     /// What members' servers said that they have executed, for which copy of their data.
     heard: BTreeMap<MemberId, (Seat, GtidSet)>,
@@ -90,7 +94,7 @@ impl Operator {
         }
         let ours = facts.executed.clone();
         let Some(peer) = self.peer(holder) else { return };
-        self.leave_others(holder);
+        self.leave_others(&BTreeSet::from([holder]));
         self.asking.source_asked = true;
         self.asking.asked = Some((holder, term));
         if self.asking.unheard.is_none_or(|before| (before.member, before.term) != (holder, term)) {
@@ -108,9 +112,9 @@ impl Operator {
         });
     }
 
-    /// Nobody but the holder is asked by who follows.
-    fn leave_others(&mut self, holder: MemberId) {
-        let others: Vec<MemberId> = self.asking.peers.keys().copied().filter(|member| *member != holder).collect();
+    /// Leaves all but these.
+    fn leave_others(&mut self, but: &BTreeSet<MemberId>) {
+        let others: Vec<MemberId> = self.asking.peers.keys().copied().filter(|member| !but.contains(member)).collect();
         for peer in others.iter().filter_map(|member| self.asking.peers.remove(member)) {
             beside(peer.leave());
         }
@@ -150,13 +154,25 @@ impl Operator {
         }
     }
 
-    /// We are about to hand over: connects to those whom we shall ask.
-    pub(super) fn meet_members(&mut self) {
-        let Some((lease, _)) = self.view.lease() else { return };
-        let limit = self.policy.request_limit;
-        for member in lease.config.members() {
+    /// A primary stays connected to those whom it would ask if it handed over: to connect takes longer than to ask.
+    pub(super) fn meet_members(&mut self, now: Time) {
+        let lease = self.view.lease().map(|(lease, _)| lease).filter(|lease| lease.holder == self.view.me);
+        let Some(lease) = lease.filter(|_| self.view.holding.is_some()) else {
+            self.asking.meet_at = now.after(SOURCE_EVERY);
+            return;
+        };
+        if self.asking.meet_at > now {
+            return;
+        }
+        self.asking.meet_at = now.after(MEET_EVERY);
+        let (members, limit) = (lease.config.members(), self.policy.request_limit);
+        self.leave_others(&members);
+        for member in members {
             if let Some(peer) = self.peer(member) {
-                beside(async move { peer.connect(limit).await });
+                beside(async move {
+                    // Who cannot be asked now may be later.
+                    let _ = peer.executed(limit).await;
+                });
             }
         }
     }

@@ -123,6 +123,7 @@ impl Operator {
         if self.asking.source_at <= now {
             self.ask_source();
         }
+        self.meet_members(now);
         self.release_lane();
         self.view.unanswered = self.asking.unheard;
         let silent = self.watching.silent_since();

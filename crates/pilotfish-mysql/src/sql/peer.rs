@@ -33,14 +33,6 @@ impl Peer {
         self.source == *source
     }
 
-    /// Connects, so that the next question is answered sooner.
-    pub(crate) async fn connect(&self, limit: Duration) {
-        let mut slot = self.connection.lock().await;
-        if slot.is_none() {
-            *slot = self.open(limit).await.ok();
-        }
-    }
-
     /// Says good-bye, so that the server does not complain of a connection that was aborted.
     pub(crate) async fn leave(self) {
         if let Some(connection) = self.connection.lock().await.take() {
