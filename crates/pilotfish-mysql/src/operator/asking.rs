@@ -21,7 +21,7 @@ const SOURCE_HOT_EVERY: Duration = Duration::from_millis(20);
 const SOURCE_EVERY: Duration = Duration::from_secs(1);
 /// How soon it is asked again when it did not answer.
 const SOURCE_AGAIN: Duration = Duration::from_millis(100);
-/// How often a primary makes sure that it is connected to those in sync.
+/// How often a member makes sure that it is connected to the others.
 const MEET_EVERY: Duration = Duration::from_secs(5);
 /// How soon a member is asked again that does not have everything yet.
 const MEMBER_AGAIN: Duration = Duration::from_millis(2);
@@ -40,7 +40,7 @@ pub(super) struct Asking {
     pub(super) unheard: Option<Unanswered>,
     /// Why the source refused to answer, if that was told.
     refusal: Option<String>,
-    /// When a primary connects to others again.
+    /// When that is looked after again.
     meet_at: Time,
     /// Who was asked for its position and has not answered.
     members_asked: BTreeSet<MemberId>,
@@ -94,7 +94,6 @@ impl Operator {
         }
         let ours = facts.executed.clone();
         let Some(peer) = self.peer(holder) else { return };
-        self.leave_others(&BTreeSet::from([holder]));
         self.asking.source_asked = true;
         self.asking.asked = Some((holder, term));
         if self.asking.unheard.is_none_or(|before| (before.member, before.term) != (holder, term)) {
@@ -110,14 +109,6 @@ impl Operator {
                 .map(|executed| Box::new(SourceFacts { member: holder, term, executed, ours, data: identity.data }));
             let _ = facts.send(Fact::Source(answer));
         });
-    }
-
-    /// Leaves all but these.
-    fn leave_others(&mut self, but: &BTreeSet<MemberId>) {
-        let others: Vec<MemberId> = self.asking.peers.keys().copied().filter(|member| !but.contains(member)).collect();
-        for peer in others.iter().filter_map(|member| self.asking.peers.remove(member)) {
-            beside(peer.leave());
-        }
     }
 
     /// The lease's holder, if that is another and can be asked, and its term.
@@ -154,26 +145,27 @@ impl Operator {
         }
     }
 
-    /// A primary stays connected to those whom it would ask if it handed over: to connect takes longer than to ask.
+    /// Stays connected to all that hold the lease or may: to connect takes longer than to ask.
     pub(super) fn meet_members(&mut self, now: Time) {
-        let lease = self.view.lease().map(|(lease, _)| lease).filter(|lease| lease.holder == self.view.me);
-        let Some(lease) = lease.filter(|_| self.view.holding.is_some()) else {
-            self.asking.meet_at = now.after(SOURCE_EVERY);
-            return;
-        };
-        if self.asking.meet_at > now {
+        let Some((lease, _)) = self.view.lease().filter(|_| self.view.facts().is_some()) else { return };
+        let mut members = lease.config.members();
+        members.insert(lease.holder);
+        members.remove(&self.view.me);
+        members.retain(|member| self.reading.contacts.contains_key(member));
+        if self.asking.meet_at > now && members.iter().eq(self.asking.peers.keys()) {
             return;
         }
         self.asking.meet_at = now.after(MEET_EVERY);
-        let (members, limit) = (lease.config.members(), self.policy.request_limit);
-        self.leave_others(&members);
-        for member in members {
-            if let Some(peer) = self.peer(member) {
-                beside(async move {
-                    // Who cannot be asked now may be later.
-                    let _ = peer.executed(limit).await;
-                });
-            }
+        let others: Vec<MemberId> = self.asking.peers.keys().copied().filter(|it| !members.contains(it)).collect();
+        for peer in others.iter().filter_map(|member| self.asking.peers.remove(member)) {
+            beside(peer.leave());
+        }
+        let limit = self.policy.request_limit;
+        for peer in members.into_iter().filter_map(|member| self.peer(member)).collect::<Vec<_>>() {
+            beside(async move {
+                // Who cannot be asked now may be later.
+                let _ = peer.executed(limit).await;
+            });
         }
     }
 
