@@ -197,7 +197,7 @@ impl Run {
 
     fn step(&mut self) {
         self.world.step();
-        let happenings = core::mem::take(&mut self.world.happenings);
+        let mut happenings = core::mem::take(&mut self.world.happenings);
         for happening in &happenings {
             self.tell(happening);
             for invariant in &mut self.invariants {
@@ -214,6 +214,8 @@ impl Run {
                 }
             }
         }
+        happenings.clear();
+        self.world.happenings = happenings;
     }
 
     fn tell(&mut self, happening: &Happening) {
@@ -438,6 +440,7 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
             told: String::new(),
             observing: false,
             asking: false,
+            members_asked: Default::default(),
             order_seen: None,
             stopping: false,
         },

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pilotfish_autopilot::{
-    Access, Acking, Act, Applier, Catalog, Data, Flavour, Lane, LeaseChange, LeaseState, MemberId, Mode, PendingWrite,
-    Receiver, Server, ServerFacts, SourceFacts, Time, Unanswered, View, decide, lint,
+    Access, Acking, Act, Applier, Catalog, Data, Flavour, GtidSet, Lane, LeaseChange, LeaseState, MemberId, Mode,
+    PendingWrite, Receiver, Seat, Server, ServerFacts, SourceFacts, Time, Unanswered, View, awaited, decide, lint,
 };
 
 use crate::catalog::Write;
@@ -40,6 +40,7 @@ impl World {
         supervisor.wake = u64::MAX;
         supervisor.observing = false;
         supervisor.asking = false;
+        supervisor.members_asked.clear();
         supervisor.order_seen = None;
         supervisor.stopping = false;
         let run = supervisor.run;
@@ -198,6 +199,35 @@ impl World {
         if let Some(facts) = answer {
             supervisor.view.unanswered = None;
             supervisor.view.source = Some(*facts);
+        }
+    }
+
+    /// Asks those whose position a hand-over waits for. Whatever copy of the data is there answers.
+    pub(crate) fn ask_members(&mut self, m: Index) {
+        for seat in awaited(&self.members[m].supervisor.view) {
+            if !self.members[m].supervisor.members_asked.insert(seat.member) {
+                continue;
+            }
+            let to = seat.member.0 as usize - 1;
+            let server = &self.members[to].server;
+            let answers = server.process == Process::Up
+                && server.paused_until <= self.now
+                && self.network.connects(m, to, self.now);
+            let delay = self.latency() * 2;
+            let database = self.members[to].disk.database.as_ref();
+            let database = database.filter(|_| answers && !delay.is_multiple_of(32));
+            let executed = database.map(|database| Box::new(database.executed.clone()));
+            let run = self.members[m].supervisor.run;
+            let delay = if executed.is_some() { delay } else { 500_000 };
+            self.after(delay, Event::Position(m, run, seat, executed));
+        }
+    }
+
+    pub(crate) fn position_answer(&mut self, m: Index, seat: Seat, executed: Option<Box<GtidSet>>) {
+        let supervisor = &mut self.members[m].supervisor;
+        supervisor.members_asked.remove(&seat.member);
+        if let Some(executed) = executed {
+            supervisor.view.hear(seat, &executed);
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
 use pilotfish_autopilot::{
-    Act, ClusterId, Data, Flavour, GtidSet, MemberId, Policy, SourceFacts, Start, Term, Time, View,
+    Act, ClusterId, Data, Flavour, GtidSet, MemberId, Policy, Seat, SourceFacts, Start, Term, Time, View,
 };
 
 use crate::catalog::{Catalog, Snapshot, Write};
@@ -185,6 +185,8 @@ pub(crate) struct Supervisor {
     pub observing: bool,
     /// A question to the source is under way.
     pub asking: bool,
+    /// Members whose answer about their position is under way.
+    pub members_asked: BTreeSet<MemberId>,
     /// When an operator's orders were first seen (own clock), by their number.
     pub order_seen: Option<(u64, Time)>,
     /// It was asked to stop, and will be started again.
@@ -257,6 +259,8 @@ pub(crate) enum Event {
     Applied(Index, u64),
     /// The source's answer arrives.
     SourceAnswer(Index, u64, Option<Box<SourceFacts>>),
+    /// A member's answer arrives to the question for its position.
+    Position(Index, u64, Seat, Option<Box<GtidSet>>),
     /// A client writes.
     Write,
     /// Something breaks.
@@ -384,7 +388,8 @@ impl World {
             | Event::BeatOver(m, run)
             | Event::ReleaseOver(m, run)
             | Event::Exited(m, run, _)
-            | Event::SourceAnswer(m, run, _) => self.for_supervisor(m, run, event),
+            | Event::SourceAnswer(m, run, _)
+            | Event::Position(m, run, ..) => self.for_supervisor(m, run, event),
             Event::PollArrives(m, run, number, known, until) => self.poll_arrives(m, run, number, known, until),
             Event::PollOver(m, run, number) => self.poll_over(m, run, number),
             Event::Arrives(m, run, number, write, life) => self.write_arrives(m, run, number, &write, life),
@@ -431,9 +436,11 @@ impl World {
             Event::BeatOver(..) | Event::ReleaseOver(..) => self.help_over(m, event),
             Event::Exited(_, _, server_run) => self.exited(m, server_run),
             Event::SourceAnswer(_, _, facts) => self.source_answer(m, facts),
+            Event::Position(_, _, seat, executed) => self.position_answer(m, seat, executed),
             _not_for_a_supervisor => {}
         }
         self.think(m);
+        self.ask_members(m);
     }
 
     /// A line of the story.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Mind, Step};
+use super::{Mind, Step, sooner};
 use crate::act::Act;
 use crate::budget::FailureClass;
 use crate::lease::Lease;
@@ -72,7 +72,7 @@ impl Mind<'_> {
         let remaining = deadline.since(self.now);
         if remaining > self.policy.kill_limit {
             let until = self.now.after(remaining - self.policy.kill_limit);
-            return Step::Pass([Some(until), look_again].into_iter().flatten().min());
+            return Step::Pass(sooner(Some(until), look_again));
         }
         let past = self.now.since(deadline);
         // The catalog answers, but our writes fail: if that lasts, it is as if we had none. After an outage there is time to retake the lease.
@@ -80,10 +80,9 @@ impl Mind<'_> {
             && self.held().is_some()
             && self.view.lease_clock.unchanged() >= self.policy.ttl;
         match self.nobody_else_can_lead(facts) {
-            true if !refused => Step::Wait(
-                Why::RidingOut { past },
-                [look_again, Some(self.now.after(self.policy.probe_every))].into_iter().flatten().min(),
-            ),
+            true if !refused => {
+                Step::Wait(Why::RidingOut { past }, sooner(look_again, Some(self.now.after(self.policy.probe_every))))
+            }
             true | false => Step::Do(Act::FenceServer, Why::LeaseLapsed { past }),
         }
     }

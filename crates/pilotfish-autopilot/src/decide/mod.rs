@@ -73,12 +73,19 @@ pub fn decide(view: &View, policy: &Policy, now: Time) -> Decision {
             }
             Step::Wait(reason, at) => {
                 why.get_or_insert(reason);
-                until = [until, at].into_iter().flatten().min();
+                until = sooner(until, at);
             }
-            Step::Pass(at) => until = [until, at].into_iter().flatten().min(),
+            Step::Pass(at) => until = sooner(until, at),
         }
     }
     Decision { act: Act::Wait, why: why.unwrap_or(Why::Settled), until }
+}
+
+fn sooner(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// What one stage says.

@@ -15,11 +15,11 @@ use crate::why::Why;
 /// Whose position a hand-over waits for, now that the server is closed. They are asked on their own servers: what they write of themselves to the
 /// catalog takes longer.
 pub fn awaited(view: &View) -> Vec<Seat> {
-    let (Some((lease, _)), Some(facts), Some(_)) = (view.lease(), view.facts(), &view.holding) else {
+    let ordered = view.orders.stop.is_some() || view.orders.switchover.is_some();
+    let (Some((lease, _)), Some(facts), Some(_), true) = (view.lease(), view.facts(), &view.holding, ordered) else {
         return Vec::new();
     };
-    let ordered = view.orders.stop.is_some() || view.orders.switchover.is_some();
-    if !ordered || lease.holder != view.me || facts.access != Access::ReadOnly {
+    if lease.holder != view.me || facts.access != Access::ReadOnly {
         return Vec::new();
     }
     let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });

@@ -151,7 +151,7 @@ impl GtidSet {
     /// Adds transaction `number` of a MySQL server, or `None`-tagged of it; a MariaDB set stays as it is.
     pub fn insert_mysql(&mut self, uuid: u128, number: u64) {
         if let Flavoured::MySql(set) = &mut self.0 {
-            set.insert(&MySqlSource { uuid, tag: String::new() }, number, number);
+            set.insert(&MySqlSource { uuid, tag: None }, number, number);
         }
     }
 

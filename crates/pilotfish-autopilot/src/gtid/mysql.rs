@@ -1,6 +1,7 @@
 //! MySQL's text: `UUID[:TAG]:INTERVAL[:INTERVAL]...`, joined by commas; after a tag the intervals are the tag's.
 //! Source: MySQL 9 reference manual, "GTID Format and Storage".
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
@@ -10,11 +11,11 @@ use super::{ParseError, parse_interval, print_intervals};
 /// The longest tag, in characters.
 const LONGEST_TAG: usize = 32;
 
-/// A server's UUID and a tag, which is empty for transactions without one.
+/// A server's UUID, and a tag. Almost all transactions have none; decisions compare sources all the time, so that costs no call to find out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct MySqlSource {
     pub(super) uuid: u128,
-    pub(super) tag: String,
+    pub(super) tag: Option<Box<str>>,
 }
 
 pub(super) fn parse(text: &str) -> Result<Sources<MySqlSource>, ParseError> {
@@ -24,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Sources<MySqlSource>, ParseError> {
         let uuid = pieces.next().unwrap_or_default();
         let expected = "a server UUID such as 3e11fa47-71ca-11e1-9e33-c80aa9429562";
         let uuid = parse_uuid(uuid).ok_or_else(|| ParseError::new(uuid, expected))?;
-        let mut source = MySqlSource { uuid, tag: String::new() };
+        let mut source = MySqlSource { uuid, tag: None };
         let mut intervals = 0;
         for piece in pieces {
             if let Some((first, last)) = parse_interval(piece) {
@@ -33,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Sources<MySqlSource>, ParseError> {
                     set.insert(&source, first, last);
                 }
             } else if is_tag(piece) {
-                source.tag = piece.to_ascii_lowercase();
+                source.tag = Some(piece.to_ascii_lowercase().into());
                 intervals = 0;
             } else {
                 return Err(ParseError::new(piece, "an interval such as 1-5, or a tag"));
@@ -54,8 +55,8 @@ pub(super) fn print(set: &Sources<MySqlSource>, f: &mut fmt::Formatter<'_>) -> f
             print_uuid(source.uuid, f)?;
             last = Some(source.uuid);
         }
-        if !source.tag.is_empty() {
-            write!(f, ":{}", source.tag)?;
+        if let Some(tag) = &source.tag {
+            write!(f, ":{tag}")?;
         }
         print_intervals(intervals, f)?;
     }
