@@ -35,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) json: bool,
     /// Measure this instead of building the release binary.
     pub(crate) pilotfish: Option<PathBuf>,
+    /// Of a failover, only faults whose names contain one of these; all, if there are none.
+    pub(crate) faults: Vec<String>,
     pub(crate) filters: Vec<String>,
 }
 

@@ -84,7 +84,7 @@ enum Command {
     },
     /// Measure, and print each figure beside the floor of the same run.
     #[command(
-        after_help = "Examples:\n  cargo xtask bench --list\n  cargo xtask bench\n  cargo xtask bench start change --runs 50"
+        after_help = "Examples:\n  cargo xtask bench --list\n  cargo xtask bench\n  cargo xtask bench start change --runs 50\n  cargo xtask bench failover-mysql --fault switchover --fault SIGTERM"
     )]
     Bench {
         /// Print the names of the scenarios.
@@ -99,6 +99,9 @@ enum Command {
         /// Samples of what is measured in samples; the table shows their median and 90th percentile.
         #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         runs: u32,
+        /// Of the failovers, measure only faults whose name contains this; may be said again.
+        #[arg(long = "fault", value_name = "TEXT")]
+        faults: Vec<String>,
         /// Run only scenarios whose name contains one of these.
         filters: Vec<String>,
     },
@@ -155,8 +158,8 @@ fn main() -> ExitCode {
             let afterwards = demo::Afterwards::new(keep, seconds);
             demo::demo(demo::Options { afterwards, v2, consul, pilotfish })
         }
-        Command::Bench { list, runs, json, pilotfish, filters } => {
-            bench::bench(&bench::Options { list, runs, json, pilotfish, filters })
+        Command::Bench { list, runs, json, pilotfish, faults, filters } => {
+            bench::bench(&bench::Options { list, runs, json, pilotfish, faults, filters })
         }
         Command::Fuzz { hours, minutes, from } => fuzz::fuzz(hours * 60 + minutes, from),
         Command::Soak { list, minutes, seed, pilotfish, filters } => {

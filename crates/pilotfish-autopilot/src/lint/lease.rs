@@ -169,7 +169,7 @@ impl Judge<'_> {
         self.demand(former.holder == self.view.me, Objection::NotHeld);
         self.demand(value.config == former.config && value.epoch.term == former.epoch.term, Objection::ChangesTooMuch);
         let closed = self.running().is_some_and(|facts| facts.access == Access::ReadOnly);
-        let claimed_only = former.config.primary.member != self.view.me && closed;
+        let claimed_only = Some(former.config.primary) != self.own_seat() && closed;
         self.demand(claimed_only || matches!(self.view.server, Server::Stopped), Objection::ServerNotStopped);
     }
 

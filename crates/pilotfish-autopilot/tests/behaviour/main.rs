@@ -2,5 +2,6 @@
 
 mod decisions;
 mod gtids;
+mod handover;
 mod help;
 mod traps;

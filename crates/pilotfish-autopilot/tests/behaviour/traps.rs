@@ -13,13 +13,13 @@ fn with_lease(view: &mut View, change: impl FnOnce(&mut Lease)) {
     change(lease);
 }
 
-fn with_server(view: &mut View, change: impl FnOnce(&mut ServerFacts)) {
+pub(crate) fn with_server(view: &mut View, change: impl FnOnce(&mut ServerFacts)) {
     let Server::Running(facts) = &mut view.server else { panic!("it runs") };
     change(facts);
 }
 
 /// Member 2 leads since long ago with member 3 in sync, and takes writes that member 3 acknowledges.
-fn leader() -> View {
+pub(crate) fn leader() -> View {
     let mut view = follower();
     with_lease(&mut view, |lease| {
         lease.holder = ME;

@@ -213,7 +213,10 @@ fn measure(kit: &Kit, options: &Options, flavour: Flavour, on_consul: bool) -> R
     let mut site = build(kit, flavour, on_consul)?;
     let mut rows = Vec::new();
     let mut tallies = Vec::new();
-    for fault in FAULTS.iter().filter(|fault| on_consul || !fault.of_consul) {
+    let wanted = |fault: &&Fault| {
+        options.faults.is_empty() || options.faults.iter().any(|part| fault.name.contains(part.as_str()))
+    };
+    for fault in FAULTS.iter().filter(|fault| on_consul || !fault.of_consul).filter(wanted) {
         let mut gaps = Vec::new();
         let runs = options.runs.min(fault.runs);
         for run in 1..=runs {

@@ -2,6 +2,7 @@
 
 mod former;
 mod gate;
+mod peers;
 mod positions;
 mod promotion;
 mod relay_logs;

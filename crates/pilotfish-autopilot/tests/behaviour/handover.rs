@@ -1,0 +1,177 @@
+//! The lease changes hands: when it is ours, who is asked, and what waits meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pilotfish_autopilot::*;
+
+use crate::decisions::{ME, TTL, at, decided, facts, follower, lease, mariadb, record, role, stopped};
+use crate::traps::{leader, with_server};
+
+/// The lease that member 1 hands over to us.
+fn handed_over() -> Lease {
+    let mut lease = lease();
+    lease.epoch = Epoch { term: Term(6), change: 10 };
+    lease.holder = ME;
+    lease.config.primary = Seat { member: ME, data: DataId(2) };
+    lease.config.in_sync = BTreeMap::from([(MemberId(1), DataId(1))]);
+    lease
+}
+
+/// What we hold once it was read, where the question before was sent at 9.5 s.
+fn held(mut view: View, lease: Lease, policy: &Policy) -> (View, Option<Holding>) {
+    view.lease_was_read(LeaseFact::Present { lease, index: 41 }, at(9_500), at(9_990), policy);
+    let holding = view.holding.clone();
+    (view, holding)
+}
+
+#[test]
+fn what_was_handed_over_before_our_eyes_is_held_from_when_it_was_another_s_still() {
+    let policy = Policy::with_ttl(TTL);
+    let (mut view, holding) = held(follower(), handed_over(), &policy);
+    assert_eq!(holding, Some(Holding { lease: handed_over(), sent: at(9_500), since: at(9_990) }));
+    assert_eq!(view.deadline(TTL), Some(at(12_500)));
+    let Data::Present(identity) = &mut view.data else { panic!("there is data") };
+    identity.seen = handed_over().epoch;
+    // The rest is as with any lease: nothing is received, the gate and the acks are set, and then it opens.
+    assert_eq!(role(&view).act, Act::StopReceiver { term: Term(6) });
+    stopped(&mut view);
+    assert_eq!(role(&view).act, Act::SetGate { term: Term(6), admit: [MemberId(1)].into() });
+    with_server(&mut view, |facts| (facts.gate, facts.acks) = ([MemberId(1)].into(), 1));
+    assert_eq!(role(&view).act, Act::Open { term: Term(6) });
+    // Not so shortly before it ends: it is renewed first, or taken anew.
+    view.holding.as_mut().expect("it is held").sent = at(7_050);
+    assert!(matches!(decided(&view).act, Act::WriteLease { change: LeaseChange::Renew, .. }));
+    view.busy.lease = true;
+    assert_eq!(role(&view).act, Act::Wait);
+    view.busy.lease = false;
+    view.holding.as_mut().expect("it is held").sent = at(6_000);
+    assert!(matches!(decided(&view).act, Act::WriteLease { change: LeaseChange::Retake, .. }));
+}
+
+#[test]
+fn what_was_not_handed_over_before_our_eyes_is_taken_by_a_write() {
+    let policy = Policy::with_ttl(TTL);
+    let not_held = |view: View, lease: Lease, policy: &Policy| {
+        let (mut view, holding) = held(view, lease, policy);
+        assert_eq!(holding, None);
+        if let (Some((lease, _)), Data::Present(identity)) = (view.lease(), &view.data) {
+            let seen = lease.epoch.max(identity.seen);
+            view.data = Data::Present(Identity { seen, ..*identity });
+        }
+        role(&view).act
+    };
+    let retakes = |act| matches!(act, Act::WriteLease { change: LeaseChange::Retake, .. });
+    // We have just been started.
+    let mut new = follower();
+    new.lease = LeaseFact::Unknown;
+    assert!(retakes(not_held(new, handed_over(), &policy)));
+    // We missed a term in between.
+    let mut later = handed_over();
+    later.epoch = Epoch { term: Term(7), change: 11 };
+    assert!(retakes(not_held(follower(), later, &policy)));
+    // Others do not ask each other.
+    assert!(retakes(not_held(follower(), handed_over(), &Policy { durability: Durability::Async, ..policy.clone() })));
+    // It was handed to data that we have no more, or taken in a vote: then we do not have everything yet.
+    let mut old = handed_over();
+    old.config.primary.data = DataId(22);
+    assert!(!retakes(not_held(follower(), old, &policy)));
+    let mut taken = handed_over();
+    taken.config = lease().config;
+    assert!(!retakes(not_held(follower(), taken, &policy)));
+    // The catalog went back.
+    let mut seen = follower();
+    let Data::Present(identity) = &mut seen.data else { panic!("there is data") };
+    identity.seen = Epoch { term: Term(6), change: 12 };
+    assert_eq!(not_held(seen, handed_over(), &policy), Act::Wait);
+}
+
+#[test]
+fn a_closed_holder_asks_those_that_lack_something_and_what_they_answer_is_theirs() {
+    let mut view = leader();
+    with_server(&mut view, |facts| facts.access = Access::ReadOnly);
+    let seat = Seat { member: MemberId(3), data: DataId(3) };
+    view.records.get_mut(&seat.member).expect("it is there").executed = Some(mariadb("0-1-14"));
+    assert_eq!(awaited(&view), [], "nobody wants it to hand over");
+    view.orders.switchover = Some(Switchover { id: 1, to: None, term: Term(5), since: at(9_000) });
+    assert_eq!(awaited(&view), [seat]);
+    assert!(matches!(role(&view).why, Why::TargetBehind { .. }));
+    // An answer of other data, and an older one, say nothing.
+    view.hear(Seat { data: DataId(33), ..seat }, &mariadb("0-1-15"));
+    view.hear(seat, &mariadb("0-1-13"));
+    assert_eq!(awaited(&view), [seat]);
+    view.hear(seat, &mariadb("0-1-15"));
+    assert_eq!(awaited(&view), []);
+    assert!(matches!(role(&view).act, Act::WriteLease { change: LeaseChange::HandOver(MemberId(3)), .. }));
+    // While it takes writes nobody can have everything, and who is not connected is not asked.
+    let executed = Some(mariadb("0-1-14"));
+    view.records.get_mut(&seat.member).expect("it is there").executed = executed;
+    with_server(&mut view, |facts| facts.access = Access::Writable);
+    assert_eq!(awaited(&view), []);
+    with_server(&mut view, |facts| {
+        facts.access = Access::ReadOnly;
+        facts.acking.insert(seat.member, Acking::Missing { since: at(9_000) });
+    });
+    assert_eq!(awaited(&view), []);
+}
+
+/// The lease changed at 9.95 s.
+fn just_changed(view: &mut View) {
+    view.lease_clock = LeaseClock::default();
+    view.lease_clock.answered(at(9_950), 40, Duration::from_secs(1));
+    view.lease_clock.answered(at(9_990), 40, Duration::from_secs(1));
+    assert_eq!(view.lease_clock.since(), at(9_950));
+}
+
+#[test]
+fn what_nobody_waits_for_comes_a_moment_after_a_change_of_the_lease() {
+    let mut view = follower();
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.config.in_sync.remove(&ME);
+    stopped(&mut view);
+    view.records = BTreeMap::from([(ME, record(2, "0-1-15")), (MemberId(1), record(1, "0-1-15"))]);
+    let attach = Act::Attach { to: MemberId(1), term: Term(5), mode: Mode::Plain };
+    assert_eq!(role(&view).act, attach);
+    just_changed(&mut view);
+    let waits = role(&view);
+    assert_eq!((waits.act, waits.until), (Act::Wait, Some(at(10_050))));
+    // Who is in sync is waited for.
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.config.in_sync.insert(ME, DataId(2));
+    assert_eq!(role(&view).act, Act::Attach { to: MemberId(1), term: Term(5), mode: Mode::Acking });
+}
+
+#[test]
+fn news_that_nobody_waits_for_are_told_a_moment_later() {
+    let mut view = follower();
+    view.registered = Some(Role::Replica);
+    view.records = BTreeMap::from([(ME, record(2, "0-1-15")), (MemberId(1), record(1, "0-1-15"))]);
+    let tells = |view: &View| matches!(decided(view).act, Act::PublishRecord { .. });
+    assert!(tells(&view), "it follows, and its record does not say so");
+    just_changed(&mut view);
+    assert_eq!((decided(&view).act, decided(&view).until), (Act::Wait, Some(at(10_050))));
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    // A holder that has not established itself waits for it.
+    lease.config.primary = Seat { member: MemberId(3), data: DataId(3) };
+    assert!(tells(&view));
+}
+
+#[test]
+fn a_former_primary_stops_a_moment_after_it_has_handed_over() {
+    let mut view = follower();
+    view.server = Server::Running(ServerFacts { receiver: Receiver::Stopped, ..facts("0-1-15", "0-1-15") });
+    view.orders.stop = Some(at(9_900));
+    assert_eq!(role(&view).act, Act::StopServer);
+    just_changed(&mut view);
+    assert_eq!((role(&view).act, role(&view).until), (Act::Wait, Some(at(10_050))));
+}
+
+#[test]
+fn an_order_is_answered_once_clients_know_the_new_primary() {
+    let mut view = leader();
+    view.orders.switchover = Some(Switchover { id: 1, to: Some(ME), term: Term(4), since: at(9_000) });
+    view.registered = Some(Role::Replica);
+    assert!(!matches!(decided(&view).act, Act::Answer { .. }));
+    view.registered = Some(Role::Primary);
+    assert_eq!(decided(&view).act, Act::Answer { order: 1, outcome: OrderOutcome::Done });
+}
