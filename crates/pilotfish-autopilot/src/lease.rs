@@ -169,11 +169,6 @@ impl LeaseClock {
         self.failed = true;
     }
 
-    /// Since when it is unchanged by that count.
-    pub fn since(&self) -> Time {
-        Time::from_start(self.answered.since_start().saturating_sub(self.counted))
-    }
-
     /// The time counted until the catalog's last answer. What passed since then is not known to count.
     pub fn unchanged(&self) -> Duration {
         self.counted

@@ -25,6 +25,8 @@ pub struct View {
     pub lease: LeaseFact,
     /// How long it has not changed.
     pub lease_clock: LeaseClock,
+    /// When we saw that its epoch had changed.
+    pub lease_changed: Time,
     /// What members said of themselves last, by member; our own as well.
     pub records: BTreeMap<MemberId, MemberRecord>,
     /// The votes in the catalog, of any term.
@@ -184,7 +186,7 @@ pub struct Identity {
 /// A lease that this run of the supervisor took or was given, and so knows its server's state since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// The lease as this holder wrote it last.
+    /// The lease as this holder wrote or read it last.
     pub lease: Lease,
     /// A time before the lease was written last: when our own write was *sent*, or the last at which it was known to be another's still. Its
     /// length counts from there.
@@ -393,6 +395,7 @@ impl View {
             catalog: Catalog::Unknown(now),
             lease: LeaseFact::Unknown,
             lease_clock: LeaseClock::default(),
+            lease_changed: now,
             records: BTreeMap::new(),
             votes: alloc::vec::Vec::new(),
             data: Data::Unknown,
@@ -442,7 +445,7 @@ impl View {
         }
     }
 
-    /// A member's server said what it has executed: that counts as if the member had said it. What one copy of the data has executed it keeps.
+    /// A member's server said what it has executed: that counts as if the member had said it, until the catalog is read again.
     pub fn hear(&mut self, seat: Seat, executed: &GtidSet) {
         if let Some(record) = self.records.get_mut(&seat.member)
             && record.data.is_some_and(|(_, data)| data == seat.data)
@@ -470,10 +473,24 @@ impl View {
                 self.holding = Some(Holding { lease: lease.clone(), sent: asked, since: now });
             }
         }
-        self.lease = fact;
+        self.set_lease(fact, now);
     }
 
-    /// Whether a lease that was read is the one that we know, handed over to us and to the data that we have. If a catalog that went back tells of
+    /// The lease was written by us.
+    pub fn lease_was_written(&mut self, lease: Lease, index: u64, now: Time) {
+        self.set_lease(LeaseFact::Present { lease, index }, now);
+    }
+
+    fn set_lease(&mut self, fact: LeaseFact, now: Time) {
+        let before = self.lease().map(|(lease, _)| lease.epoch);
+        self.lease = fact;
+        if self.lease().map(|(lease, _)| lease.epoch) != before {
+            self.lease_changed = now;
+        }
+    }
+
+    /// Whether a lease that was read is the one that we know, handed over to us and to the data that we have. A server must be there to lead, and
+    /// what was seen before must be on disk: if not, it is left to lapse, and somebody else may. If a catalog that went back tells of
     /// one that was over long ago, nobody acknowledges what we write: whoever ended it had the promises of enough members. Without durability
     /// they do not ask each other, and only a write of our own shows that the lease is ours.
     fn is_given(&self, lease: &Lease, policy: &Policy) -> bool {
@@ -486,9 +503,10 @@ impl View {
             && lease.is_established()
             && lease.cluster == before.cluster
             && lease.epoch == next
+            && self.facts().is_some()
             && self.identity().is_some_and(|identity| {
                 identity.cluster == lease.cluster
-                    && identity.seen <= before.epoch
+                    && identity.seen == before.epoch
                     && identity.promise <= lease.epoch.term
             })
             && self.seat() == Some(lease.config.primary)

@@ -73,10 +73,10 @@ impl World {
             Write::Lease { cas, value } => {
                 supervisor.view.busy.lease = false;
                 supervisor.lease_answered = clock;
-                // An answered check-and-set can no longer happen later.
-                supervisor.view.pending = None;
                 let gap = supervisor.policy.longest_gap();
                 if done {
+                    // What names the index before can no longer happen.
+                    supervisor.view.pending = None;
                     supervisor.view.lease_tried = None;
                     if value.holder == supervisor.view.me {
                         let former =
@@ -84,7 +84,7 @@ impl World {
                         let since = former.map_or(now, |held| held.since);
                         supervisor.view.holding = Some(Holding { lease: (*value).clone(), sent: request.sent, since });
                     }
-                    supervisor.view.lease = LeaseFact::Present { lease: (*value).clone(), index };
+                    supervisor.view.lease_was_written((*value).clone(), index, now);
                     supervisor.view.lease_clock.answered(now, index, gap);
                 } else if supervisor.view.lease().map_or(0, |(_, index)| index) == cas {
                     self.poll_again(m, 100);

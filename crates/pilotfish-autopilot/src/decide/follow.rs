@@ -84,8 +84,9 @@ impl Mind<'_> {
     fn connect(&self, lease: &Lease, facts: &ServerFacts, mode: Mode) -> Step {
         let (term, to) = (lease.epoch.term, lease.holder);
         // Writes wait for others than us: the new primary lets those in first.
-        let calm = self.view.lease_clock.since().after(QUIET);
-        if mode == Mode::Plain && lease.is_established() && calm > self.now {
+        let needed = lease.config.in_sync.len() < self.floor(lease);
+        let calm = self.view.lease_changed.after(QUIET);
+        if mode == Mode::Plain && lease.is_established() && !needed && calm > self.now {
             return Step::Wait(Why::Attaching { to, mode }, Some(calm));
         }
         if !self.published(lease).is_some_and(|executed| executed.contains(&facts.executed)) {

@@ -3,7 +3,7 @@
 use super::{Mind, Step};
 use crate::act::LeaseChange;
 use crate::lease::LeaseState;
-use crate::view::{Catalog, Server};
+use crate::view::{Access, Catalog, Server};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -15,6 +15,11 @@ impl Mind<'_> {
         }
         // A process that waits for its disk cannot even be killed. The lease must end all the same, so that somebody else may lead.
         if lease.state == LeaseState::Held && !self.view.orders.paused && self.is_fencing() {
+            return Step::Pass(None);
+        }
+        // Whoever cannot write down that it leads will not lead, and must not keep others from it.
+        let noted = self.view.identity().is_none_or(|identity| identity.seen >= lease.epoch);
+        if !noted && self.view.facts().is_some_and(|facts| facts.access == Access::ReadOnly) {
             return Step::Pass(None);
         }
         let due = holding.sent.after(self.policy.renew_every);

@@ -29,7 +29,7 @@ impl Mind<'_> {
 
     /// Nothing is held: the server may stop, politely if it takes no writes.
     pub(super) fn stop(&self, since: crate::time::Time) -> Step {
-        let calm = self.view.lease_clock.since().after(QUIET);
+        let calm = self.view.lease_changed.after(QUIET);
         match self.view.server {
             Server::Stopped => Step::Wait(Why::StoppedAsAsked, None),
             Server::Unknown | Server::Starting { .. } => {

@@ -15,11 +15,15 @@ use crate::why::Why;
 /// Whose position a hand-over waits for, now that the server is closed. They are asked on their own servers: what they write of themselves to the
 /// catalog takes longer.
 pub fn awaited(view: &View) -> Vec<Seat> {
-    let ordered = view.orders.stop.is_some() || view.orders.switchover.is_some();
-    let (Some((lease, _)), Some(facts), Some(_), true) = (view.lease(), view.facts(), &view.holding, ordered) else {
+    let (stop, order) = (view.orders.stop.is_some(), view.orders.switchover);
+    if !stop && order.is_none() {
+        return Vec::new();
+    }
+    let (Some((lease, _)), Some(facts), Some(_)) = (view.lease(), view.facts(), &view.holding) else {
         return Vec::new();
     };
-    if lease.holder != view.me || facts.access != Access::ReadOnly {
+    let ordered = order.is_some_and(|order| order.term == lease.epoch.term && order.to != Some(view.me));
+    if !(stop || ordered) || lease.holder != view.me || facts.access != Access::ReadOnly {
         return Vec::new();
     }
     let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
@@ -27,7 +31,9 @@ pub fn awaited(view: &View) -> Vec<Seat> {
         .filter(|seat| {
             let record = view.records.get(&seat.member);
             facts.acking.get(&seat.member) == Some(&Acking::Connected)
-                && record.is_some_and(|record| !has_executed(record, &facts.executed))
+                && record.is_some_and(|record| {
+                    record.data.is_some_and(|(_, data)| data == seat.data) && !has_executed(record, &facts.executed)
+                })
         })
         .collect()
 }
@@ -40,7 +46,7 @@ impl Mind<'_> {
         let order = self.view.orders.switchover?;
         let answer = |outcome, why| Some(Step::Do(Act::Answer { order: order.id, outcome }, why));
         if order.term != lease.epoch.term || order.to == Some(self.view.me) {
-            // Clients first.
+            // Clients are told first.
             let ready = self.view.registered == Some(Role::Primary) && !self.view.busy.catalog;
             return answer(OrderOutcome::Done, Why::OrderOver { order: order.id }).filter(|_| ready);
         }
@@ -120,6 +126,11 @@ impl Mind<'_> {
             return Some(Step::Do(Act::SetAcks { term, acks: 0 }, Why::SwitchingOver { to: target.member }));
         }
         let config = self.config_under(lease, facts, target)?;
+        // A moment for the others, if without them a write would be on fewer members.
+        let patience = self.view.orders.switchover.map(|order| order.since.after(self.policy.leave_after));
+        if let Some(patience) = patience.filter(|patience| config.acks < lease.config.acks && *patience > self.now) {
+            return Some(Step::Wait(Why::TargetBehind { to: target.member }, Some(patience)));
+        }
         Some(self.write(
             lease,
             index,

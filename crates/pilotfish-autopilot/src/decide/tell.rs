@@ -27,7 +27,7 @@ impl Mind<'_> {
                 if self.is_awaited() {
                     self.now
                 } else {
-                    self.view.lease_clock.since().after(QUIET).max(self.now)
+                    self.view.lease_changed.after(QUIET).max(self.now)
                 }
             }
             Some(told) if self.has_position(told) => return self.register(),

@@ -1,9 +1,7 @@
 //! The lease changes hands: when it is ours, who is asked, and what waits meanwhile.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use pilotfish_autopilot::*;
+use std::collections::BTreeMap;
 
 use crate::decisions::{ME, TTL, at, decided, facts, follower, lease, mariadb, record, role, stopped};
 use crate::traps::{leader, with_server};
@@ -87,6 +85,61 @@ fn what_was_not_handed_over_before_our_eyes_is_taken_by_a_write() {
 }
 
 #[test]
+fn who_cannot_lead_lets_what_was_handed_over_lapse() {
+    let policy = Policy::with_ttl(TTL);
+    let is_renewal = |act| matches!(act, Act::WriteLease { change: LeaseChange::Renew, .. });
+    // Its disk is full: it remembers neither that it leads nor what it saw before.
+    let (mut view, _) = held(follower(), handed_over(), &policy);
+    view.holding.as_mut().expect("it is held").sent = at(8_500);
+    assert_eq!(role(&view).act, Act::Remember { seen: handed_over().epoch });
+    let Data::Present(identity) = &mut view.data else { panic!("there is data") };
+    identity.seen = handed_over().epoch;
+    assert!(is_renewal(role(&view).act));
+    let mut behind = follower();
+    let Data::Present(identity) = &mut behind.data else { panic!("there is data") };
+    identity.seen.change -= 1;
+    assert_eq!(held(behind, handed_over(), &policy).1, None);
+    // Its server has just been started again.
+    let mut starting = follower();
+    starting.server = Server::Starting { since: at(9_900) };
+    assert_eq!(held(starting, handed_over(), &policy).1, None);
+}
+
+#[test]
+fn a_write_is_not_on_fewer_members_after_a_switchover_if_others_come_in_a_moment() {
+    let mut view = leader();
+    let policy = Policy { acks: 2, ..Policy::with_ttl(TTL) };
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.config.in_sync.insert(MemberId(4), DataId(4));
+    lease.config.acks = 2;
+    view.holding.as_mut().expect("it is held").lease = lease.clone();
+    let following = Some(Following { source: ME, mode: Mode::Acking });
+    let other = MemberRecord { following, seen: Epoch::default(), ..record(4, "0-1-14") };
+    view.records.insert(MemberId(4), other);
+    with_server(&mut view, |facts| {
+        (facts.access, facts.acks) = (Access::ReadOnly, 2);
+        facts.acking.insert(MemberId(4), Acking::Connected);
+    });
+    view.busy.catalog = true;
+    let decided = |view: &View, since| {
+        let order = Switchover { id: 1, to: Some(MemberId(3)), term: Term(5), since };
+        decide(
+            &View { orders: Orders { switchover: Some(order), ..Orders::default() }, ..view.clone() },
+            &policy,
+            at(10_000),
+        )
+    };
+    assert_eq!(decided(&view, at(9_500)).act, Act::Wait);
+    let handed = |act: &Act| match act {
+        Act::WriteLease { change: LeaseChange::HandOver(MemberId(3)), value, .. } => Some(value.config.acks),
+        _other => None,
+    };
+    assert_eq!(handed(&decided(&view, at(8_500)).act), Some(1), "it does not come");
+    view.hear(Seat { member: MemberId(4), data: DataId(4) }, &mariadb("0-1-15"));
+    assert_eq!(handed(&decided(&view, at(9_500)).act), Some(2));
+}
+
+#[test]
 fn a_closed_holder_asks_those_that_lack_something_and_what_they_answer_is_theirs() {
     let mut view = leader();
     with_server(&mut view, |facts| facts.access = Access::ReadOnly);
@@ -117,10 +170,11 @@ fn a_closed_holder_asks_those_that_lack_something_and_what_they_answer_is_theirs
 
 /// The lease changed at 9.95 s.
 fn just_changed(view: &mut View) {
-    view.lease_clock = LeaseClock::default();
-    view.lease_clock.answered(at(9_950), 40, Duration::from_secs(1));
-    view.lease_clock.answered(at(9_990), 40, Duration::from_secs(1));
-    assert_eq!(view.lease_clock.since(), at(9_950));
+    let LeaseFact::Present { lease, index } = view.lease.clone() else { panic!("there is one") };
+    view.lease = LeaseFact::Absent;
+    view.lease_was_written(lease.clone(), index, at(9_950));
+    // A renewal is no change.
+    view.lease_was_written(Lease { beat: lease.beat + 1, ..lease }, index + 1, at(9_990));
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Registration {
         }
     }
 
-    /// It leads no more: nobody is to be sent to a primary that is none. False if the catalog was not told that it is one. If it fails, it is tried
+    /// It leads no more: nobody is to be sent to a primary that is none. False if that is not what the catalog was told last. If it fails, it is tried
     /// again with the next registration.
     pub(crate) async fn withdraw(&mut self) -> bool {
         let Some((_, _, endpoint)) = self.told.take_if(|(role, ..)| *role == Role::Primary) else { return false };

@@ -25,6 +25,8 @@ const SOURCE_AGAIN: Duration = Duration::from_millis(100);
 const MEET_EVERY: Duration = Duration::from_secs(5);
 /// How soon a member is asked again that does not have everything yet.
 const MEMBER_AGAIN: Duration = Duration::from_millis(2);
+/// How soon a member is asked again that did not answer.
+const MEMBER_RETRY: Duration = Duration::from_millis(50);
 
 /// Where asking stands.
 #[derive(Default)]
@@ -44,8 +46,8 @@ pub(super) struct Asking {
     meet_at: Time,
     /// Who was asked for its position and has not answered.
     members_asked: BTreeSet<MemberId>,
-    /// What members' servers said that they have executed, for which copy of their data.
-    heard: BTreeMap<MemberId, (Seat, GtidSet)>,
+    /// When members may be asked again.
+    members_at: BTreeMap<MemberId, Time>,
 }
 
 impl Asking {
@@ -59,7 +61,6 @@ impl Asking {
         self.asked = None;
         self.unheard = None;
         self.refusal = None;
-        self.heard.clear();
     }
 }
 
@@ -152,20 +153,23 @@ impl Operator {
         members.insert(lease.holder);
         members.remove(&self.view.me);
         members.retain(|member| self.reading.contacts.contains_key(member));
-        if self.asking.meet_at > now && members.iter().eq(self.asking.peers.keys()) {
-            return;
-        }
-        self.asking.meet_at = now.after(MEET_EVERY);
-        let others: Vec<MemberId> = self.asking.peers.keys().copied().filter(|it| !members.contains(it)).collect();
-        for peer in others.iter().filter_map(|member| self.asking.peers.remove(member)) {
-            beside(peer.leave());
+        if self.asking.meet_at > now {
+            members.retain(|member| !self.asking.peers.contains_key(member));
+        } else {
+            self.asking.meet_at = now.after(MEET_EVERY);
+            let others = self.asking.peers.extract_if(.., |member, _| !members.contains(member));
+            others.for_each(|(_, peer)| beside(peer.leave()));
         }
         let limit = self.policy.request_limit;
         for peer in members.into_iter().filter_map(|member| self.peer(member)).collect::<Vec<_>>() {
-            beside(async move {
-                // Who cannot be asked now may be later.
-                let _ = peer.executed(limit).await;
-            });
+            beside(async move { peer.meet(limit).await });
+        }
+    }
+
+    /// Says good-bye to all.
+    pub(super) async fn leave_members(&mut self) {
+        for (_, peer) in std::mem::take(&mut self.asking.peers) {
+            peer.leave().await;
         }
     }
 
@@ -176,13 +180,11 @@ impl Operator {
                 continue;
             }
             let Some(peer) = self.peer(seat.member) else { continue };
-            let again = self.asking.heard.get(&seat.member).is_some_and(|(of, _)| *of == seat);
             self.asking.members_asked.insert(seat.member);
+            let pause = self.asking.members_at.get(&seat.member).map(|at| at.since(clock::now()));
             let (facts, limit) = (self.facts.clone(), self.policy.request_limit);
             beside(async move {
-                if again {
-                    sleep(MEMBER_AGAIN).await;
-                }
+                sleep(pause.unwrap_or_default()).await;
                 let executed = peer.executed(limit).await;
                 let _ = facts.send(Fact::Position { seat, executed });
             });
@@ -191,21 +193,21 @@ impl Operator {
 
     pub(super) fn position_answered(&mut self, seat: Seat, executed: Result<GtidSet, Error>) {
         self.asking.members_asked.remove(&seat.member);
+        let now = clock::now();
         match executed {
             Ok(executed) => {
-                self.asking.heard.insert(seat.member, (seat, executed));
-                self.note_heard();
-                self.ask_members();
+                self.asking.members_at.insert(seat.member, now.after(MEMBER_AGAIN));
+                // Until the catalog is read again. Nobody remembers it for longer: a server that crashes may come back with less.
+                if awaited(&self.view).contains(&seat) {
+                    self.view.hear(seat, &executed);
+                }
             }
-            // The next look asks again; and the member tells the catalog as well.
-            Err(error) => (self.log)(Level::Debug, &format!("asking {}: {error}", seat.member)),
+            // The member tells the catalog as well.
+            Err(error) => {
+                self.asking.members_at.insert(seat.member, now.after(MEMBER_RETRY));
+                (self.log)(Level::Debug, &format!("asking {}: {error}", seat.member));
+            }
         }
-    }
-
-    /// What members' servers said counts as if the members had said it.
-    pub(super) fn note_heard(&mut self) {
-        for (seat, executed) in self.asking.heard.values() {
-            self.view.hear(*seat, executed);
-        }
+        self.ask_members();
     }
 }

@@ -257,6 +257,7 @@ impl Operator {
     }
 
     async fn end(&mut self) {
+        self.leave_members().await;
         let leave = self.registrar.end();
         tokio::select! {
             () = leave => {}

@@ -139,7 +139,7 @@ impl Operator {
             self.view.records.insert(member, record);
             self.reading.contacts.insert(member, contact);
         }
-        self.note_heard();
+        self.ask_members();
         self.see_orders(now, orders);
     }
 

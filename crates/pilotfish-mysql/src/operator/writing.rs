@@ -1,7 +1,7 @@
 //! Writing to the catalog: the lease by check-and-set, records, votes, answers to orders.
 
 use pilotfish_autopilot::{
-    Act, Holding, Lease, LeaseChange, LeaseFact, LeaseState, MemberRecord, OrderOutcome, PendingWrite, Role, Time, Vote,
+    Act, Holding, Lease, LeaseChange, LeaseState, MemberRecord, OrderOutcome, PendingWrite, Role, Time, Vote,
 };
 
 use super::fact::Fact;
@@ -57,17 +57,18 @@ impl Operator {
         self.catalog_answered();
         self.told.tried = None;
         self.reading.lease_answered = now;
-        // An answered check-and-set can no longer happen later.
-        self.view.pending = None;
         let Some(index) = index else {
-            (self.log)(Level::Info, "somebody else changed the lease first");
+            // Perhaps it was we, by a write that is in doubt: it stays so until the lease is read.
+            (self.log)(Level::Info, "the lease was changed before");
             return;
         };
+        // What names the index before can no longer happen.
+        self.view.pending = None;
         self.view.lease_tried = None;
         self.hold(now, &value, sent);
         self.view.lease_clock.answered(now, index, self.policy.longest_gap());
         self.note_change(change, &value);
-        self.view.lease = LeaseFact::Present { lease: value, index };
+        self.view.lease_was_written(value, index, now);
         self.ask_source();
     }
 

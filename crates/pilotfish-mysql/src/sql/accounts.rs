@@ -270,7 +270,14 @@ pub(super) async fn close(
                 outcome?;
                 closed = true;
             }
-            killer = &mut opening => break killer?,
+            killer = &mut opening => match killer {
+                Ok(killer) => break killer,
+                // Perhaps clients take all that there are. The statement is under way, and is not let alone.
+                Err(_) => {
+                    sleep(AGAIN).await;
+                    opening.set(Connection::open(target, super::CONNECT_LIMIT));
+                }
+            },
         }
     };
     let other = killer.id;

@@ -12,6 +12,9 @@ use super::{Source, WRITING, position};
 use crate::error::Error;
 use crate::settings::Secret;
 
+/// How long a good-bye may take.
+const GOOD_BYE_LIMIT: Duration = Duration::from_millis(100);
+
 /// Another member's server.
 #[derive(Clone)]
 pub(crate) struct Peer {
@@ -33,31 +36,43 @@ impl Peer {
         self.source == *source
     }
 
+    /// Makes sure that there is a connection, unless somebody is asking at this moment.
+    pub(crate) async fn meet(&self, limit: Duration) {
+        if let Ok(mut slot) = self.connection.try_lock() {
+            let ask = self.ask(&mut slot, limit);
+            // Who cannot be asked now may be later.
+            let _ = timeout(limit, ask).await;
+        }
+    }
+
     /// Says good-bye, so that the server does not complain of a connection that was aborted.
     pub(crate) async fn leave(self) {
-        if let Some(connection) = self.connection.lock().await.take() {
-            connection.close().await;
+        if let Ok(mut slot) = self.connection.try_lock()
+            && let Some(connection) = slot.take()
+        {
+            let _ = timeout(GOOD_BYE_LIMIT, connection.close()).await;
         }
     }
 
     /// What it has executed. If the connection that was there is no more, on a new one.
     pub(crate) async fn executed(&self, limit: Duration) -> Result<GtidSet, Error> {
         const DOING: &str = "asking another member for its position";
-        let ask = async {
-            let mut slot = self.connection.lock().await;
-            // Taken out, so that one on which a question is left unanswered is not used again.
-            if let Some(mut connection) = slot.take()
-                && let Ok(executed) = position(&mut connection, self.flavour).await
-            {
-                *slot = Some(connection);
-                return Ok(executed);
-            }
-            let mut connection = self.open(limit).await?;
-            let executed = position(&mut connection, self.flavour).await?;
-            *slot = Some(connection);
-            Ok(executed)
-        };
+        let ask = async { self.ask(&mut *self.connection.lock().await, limit).await };
         timeout(limit, ask).await.unwrap_or(Err(Error::TooSlow { doing: DOING, limit }))
+    }
+
+    async fn ask(&self, slot: &mut Option<Connection>, limit: Duration) -> Result<GtidSet, Error> {
+        // Taken out, so that one on which a question is left unanswered is not used again. One that is dead without a word must not take all the time.
+        if let Some(mut connection) = slot.take()
+            && let Ok(Ok(executed)) = timeout(limit / 4, position(&mut connection, self.flavour)).await
+        {
+            *slot = Some(connection);
+            return Ok(executed);
+        }
+        let mut connection = self.open(limit).await?;
+        let executed = position(&mut connection, self.flavour).await?;
+        *slot = Some(connection);
+        Ok(executed)
     }
 
     /// Connects, and makes sure that it is this member's server: addresses are given to others.
