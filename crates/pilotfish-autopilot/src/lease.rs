@@ -54,6 +54,13 @@ pub struct Epoch {
     pub change: u64,
 }
 
+/// A set of members, one put in after the other: these sets are small, and collecting them brings a copy of a whole sort into the binary.
+pub fn set_of(members: impl Iterator<Item = MemberId>) -> BTreeSet<MemberId> {
+    let mut set = BTreeSet::new();
+    set.extend(members);
+    set
+}
+
 /// A member with the copy of the data that it had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seat {
@@ -94,7 +101,7 @@ impl Config {
 
     /// The members of the in-sync set.
     pub fn members(&self) -> BTreeSet<MemberId> {
-        self.in_sync.keys().copied().collect()
+        set_of(self.in_sync.keys().copied())
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::gtid::GtidSet;
-use crate::lease::{MemberId, Seat, Term};
+use crate::lease::{MemberId, Seat, Term, set_of};
 use crate::view::View;
 
 /// What is not known, and what is known to be missing, if `candidate` is made primary without the votes.
@@ -35,7 +35,7 @@ pub fn loss(view: &View, candidate: MemberId) -> Option<Loss> {
     let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
     let ours = view.records.get(&candidate)?.received.as_ref()?;
     let all: alloc::vec::Vec<Seat> = seats.clone().chain([lease.config.primary]).collect();
-    let unheard = all.iter().filter(|seat| received(**seat).is_none()).map(|seat| seat.member).collect();
+    let unheard = set_of(all.iter().filter(|seat| received(**seat).is_none()).map(|seat| seat.member));
     let missing = all.iter().filter_map(|seat| received(*seat)).map(|theirs| theirs.subtract(ours));
     let missing = missing.reduce(|all, more| all.union(&more).unwrap_or(all)).filter(|set| !set.is_empty());
     let covered = seats.filter(|seat| received(*seat).is_some_and(|theirs| ours.contains(theirs))).count();

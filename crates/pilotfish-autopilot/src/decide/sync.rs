@@ -15,7 +15,7 @@ use alloc::collections::BTreeSet;
 
 use super::{LAST_RESORT, Mind, Step, is_drained};
 use crate::act::{Act, LeaseChange};
-use crate::lease::{Lease, MemberId, Seat, Term};
+use crate::lease::{Lease, MemberId, Seat, Term, set_of};
 use crate::view::{Access, Acking, Following, MemberRecord, Mode, Receiver, ServerFacts};
 use crate::why::Why;
 
@@ -167,7 +167,7 @@ impl Mind<'_> {
             config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data }).filter(|seat| {
                 Some(seat.member) != leaver && self.is_well(*seat) && in_doubt.is_none_or(|config| config.has(*seat))
             });
-        admitted.map(|seat| seat.member).collect()
+        set_of(admitted.map(|seat| seat.member))
     }
 
     /// How many acks the server asks for: never fewer than the lease says, or may say already.

@@ -5,6 +5,7 @@
 //! removed; a new primary is there at once and a replica as well for a moment, a former primary is first removed.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use pilotfish_autopilot::{MemberId, Role};
@@ -67,7 +68,7 @@ impl Registration {
     /// again with the next registration.
     pub(crate) async fn withdraw(&mut self) -> bool {
         let Some((_, _, endpoint)) = self.told.take_if(|(role, ..)| *role == Role::Primary) else { return false };
-        let _ = self.client.pinned(&endpoint).agent_deregister(&self.id(Role::Primary)).await;
+        let _ = deregister(&self.client.pinned(&endpoint), &self.id(Role::Primary)).await;
         self.former.push(endpoint);
         true
     }
@@ -107,7 +108,7 @@ impl Registration {
         self.former.push(home.clone());
         let agent = self.client.pinned(&home);
         agent.check_update(&check_id(&id), status, output).await?;
-        agent.agent_deregister(&self.id(other(role))).await?;
+        deregister(&agent, &self.id(other(role))).await?;
         self.former.pop();
         self.told = Some((role, term, home));
         Ok(())
@@ -196,8 +197,16 @@ async fn remove_from(former: Client, home: Client, ids: [String; 2]) -> bool {
 }
 
 async fn remove_both(agent: &Client, [first, second]: &[String; 2]) -> Result<(), pilotfish_consul::Error> {
-    agent.agent_deregister(first).await?;
-    agent.agent_deregister(second).await
+    deregister(agent, first).await?;
+    deregister(agent, second).await
+}
+
+/// In a box: it is called at several places, and each would have a copy of it.
+fn deregister<'a>(
+    agent: &'a Client,
+    id: &'a str,
+) -> Pin<Box<dyn Future<Output = Result<(), pilotfish_consul::Error>> + Send + 'a>> {
+    Box::pin(agent.agent_deregister(id))
 }
 
 fn other(role: Role) -> Role {

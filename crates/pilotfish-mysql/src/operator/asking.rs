@@ -1,7 +1,6 @@
 //! Questions to other members' servers: to the lease's holder, whether we are part of its history; and from a holder that hands over, who has
 //! everything.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pilotfish_autopilot::{
@@ -32,7 +31,7 @@ const MEMBER_RETRY: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub(super) struct Asking {
     /// Connections to other members' servers.
-    peers: BTreeMap<MemberId, Peer>,
+    peers: Vec<Peer>,
     /// When the source is to be asked.
     pub(super) source_at: Time,
     source_asked: bool,
@@ -44,16 +43,26 @@ pub(super) struct Asking {
     refusal: Option<String>,
     /// When that is looked after again.
     meet_at: Time,
-    /// Who was asked for its position and has not answered.
-    members_asked: BTreeSet<MemberId>,
-    /// When members may be asked again.
-    members_at: BTreeMap<MemberId, Time>,
+    /// Who was asked for its position, and when it may be asked again: not while its answer is under way.
+    members_at: Vec<(MemberId, Option<Time>)>,
 }
 
 impl Asking {
     /// This process was itself stopped for a while: it is not the source that was silent.
     pub(super) fn was_stopped(&mut self, now: Time) {
         self.unheard = self.unheard.map(|unanswered| Unanswered { since: now, ..unanswered });
+    }
+
+    /// When a member may be asked again.
+    fn ask_member_again(&mut self, member: MemberId, at: Option<Time>) {
+        self.members_at.retain(|(other, _)| *other != member);
+        self.members_at.push((member, at));
+    }
+
+    /// Says good-bye to some.
+    fn leave(&mut self, whom: impl Fn(&Peer) -> bool) {
+        self.peers.iter().filter(|peer| whom(peer)).for_each(Peer::leave);
+        self.peers.retain(|peer| !whom(peer));
     }
 
     /// A new run of our own server: what was asked for the last does not count.
@@ -69,12 +78,13 @@ impl Operator {
     pub(super) fn peer(&mut self, member: MemberId) -> Option<Peer> {
         let contact = self.reading.contacts.get(&member)?;
         let source = Source { member, host: contact.address.clone(), port: contact.port };
-        if let Some(known) = self.asking.peers.get(&member).filter(|known| known.is(&source)) {
+        if let Some(known) = self.asking.peers.iter().find(|known| known.is(&source)) {
             return Some(known.clone());
         }
+        self.asking.leave(|peer| peer.member() == member);
         let Credentials { replication_user, replication_password, .. } = &self.credentials;
         let peer = Peer::new(self.view.flavour, source, replication_user, replication_password);
-        self.asking.peers.insert(member, peer.clone());
+        self.asking.peers.push(peer.clone());
         Some(peer)
     }
 
@@ -149,16 +159,14 @@ impl Operator {
     /// Stays connected to all that hold the lease or may: to connect takes longer than to ask.
     pub(super) fn meet_members(&mut self, now: Time) {
         let Some((lease, _)) = self.view.lease().filter(|_| self.view.facts().is_some()) else { return };
-        let mut members = lease.config.members();
-        members.insert(lease.holder);
-        members.remove(&self.view.me);
-        members.retain(|member| self.reading.contacts.contains_key(member));
+        let known = |member: &MemberId| *member != self.view.me && self.reading.contacts.contains_key(member);
+        let members = lease.config.in_sync.keys().copied().chain([lease.holder]);
+        let mut members: Vec<MemberId> = members.filter(known).collect();
         if self.asking.meet_at > now {
-            members.retain(|member| !self.asking.peers.contains_key(member));
+            members.retain(|member| self.asking.peers.iter().all(|peer| peer.member() != *member));
         } else {
             self.asking.meet_at = now.after(MEET_EVERY);
-            let others = self.asking.peers.extract_if(.., |member, _| !members.contains(member));
-            others.for_each(|(_, peer)| beside(peer.leave()));
+            self.asking.leave(|peer| !members.contains(&peer.member()));
         }
         let limit = self.policy.request_limit;
         for peer in members.into_iter().filter_map(|member| self.peer(member)).collect::<Vec<_>>() {
@@ -167,24 +175,24 @@ impl Operator {
     }
 
     /// Says good-bye to all.
-    pub(super) async fn leave_members(&mut self) {
-        for (_, peer) in std::mem::take(&mut self.asking.peers) {
-            peer.leave().await;
-        }
+    pub(super) fn leave_members(&self) {
+        self.asking.peers.iter().for_each(Peer::leave);
     }
 
     /// Asks those whose position a hand-over waits for.
     pub(super) fn ask_members(&mut self) {
         for seat in awaited(&self.view) {
-            if self.asking.members_asked.contains(&seat.member) {
-                continue;
-            }
+            let asked = self.asking.members_at.iter().find(|(member, _)| *member == seat.member);
+            let pause = match asked {
+                Some((_, None)) => continue,
+                Some((_, Some(at))) => at.since(clock::now()),
+                None => Duration::ZERO,
+            };
             let Some(peer) = self.peer(seat.member) else { continue };
-            self.asking.members_asked.insert(seat.member);
-            let pause = self.asking.members_at.get(&seat.member).map(|at| at.since(clock::now()));
+            self.asking.ask_member_again(seat.member, None);
             let (facts, limit) = (self.facts.clone(), self.policy.request_limit);
             beside(async move {
-                sleep(pause.unwrap_or_default()).await;
+                sleep(pause).await;
                 let executed = peer.executed(limit).await;
                 let _ = facts.send(Fact::Position { seat, executed });
             });
@@ -192,11 +200,10 @@ impl Operator {
     }
 
     pub(super) fn position_answered(&mut self, seat: Seat, executed: Result<GtidSet, Error>) {
-        self.asking.members_asked.remove(&seat.member);
         let now = clock::now();
         match executed {
             Ok(executed) => {
-                self.asking.members_at.insert(seat.member, now.after(MEMBER_AGAIN));
+                self.asking.ask_member_again(seat.member, Some(now.after(MEMBER_AGAIN)));
                 // Until the catalog is read again. Nobody remembers it for longer: a server that crashes may come back with less.
                 if awaited(&self.view).contains(&seat) {
                     self.view.hear(seat, &executed);
@@ -204,7 +211,7 @@ impl Operator {
             }
             // The member tells the catalog as well.
             Err(error) => {
-                self.asking.members_at.insert(seat.member, now.after(MEMBER_RETRY));
+                self.asking.ask_member_again(seat.member, Some(now.after(MEMBER_RETRY)));
                 (self.log)(Level::Debug, &format!("asking {}: {error}", seat.member));
             }
         }

@@ -257,7 +257,7 @@ impl Operator {
     }
 
     async fn end(&mut self) {
-        self.leave_members().await;
+        self.leave_members();
         let leave = self.registrar.end();
         tokio::select! {
             () = leave => {}

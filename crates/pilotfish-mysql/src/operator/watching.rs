@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pilotfish_autopilot::{
-    Access, Acking, GtidSet, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, Time,
+    Access, Acking, GtidSet, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, Time, set_of,
 };
 
 use super::fact::Fact;
@@ -143,8 +143,7 @@ impl Operator {
 
     /// Makes accounts for other members as soon as they are known: then there is nothing to make when this one is to lead.
     fn prepare_accounts(&mut self) {
-        let members: BTreeSet<MemberId> =
-            self.reading.contacts.keys().copied().filter(|member| *member != self.view.me).collect();
+        let members = set_of(self.reading.contacts.keys().copied().filter(|member| *member != self.view.me));
         if self.view.busy.server.is_some() || members.is_subset(&self.watching.prepared) {
             return;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use pilotfish_autopilot::{Flavour, MemberId};
+use pilotfish_autopilot::{Flavour, MemberId, set_of};
 use sha2::Sha256;
 use tokio::time::sleep;
 
@@ -122,7 +122,7 @@ pub(super) async fn gate(
     access: &LocalAccess,
 ) -> Result<BTreeSet<MemberId>, Error> {
     let accounts = accounts(connection, flavour, access).await?;
-    Ok(accounts.into_iter().filter(|(_, locked)| !locked).map(|(member, _)| member).collect())
+    Ok(set_of(accounts.into_iter().filter(|(_, locked)| !locked).map(|(member, _)| member)))
 }
 
 fn create(access: &LocalAccess, member: MemberId) -> [String; 2] {

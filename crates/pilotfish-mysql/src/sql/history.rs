@@ -56,7 +56,7 @@ pub(crate) fn executed(row: Option<&TermRow>, state: &str) -> Result<GtidSet, Er
     let Some(row) = row else { return parse(state) };
     let mut entries = entries(state)?;
     entries.retain(|entry| entry.number >= row.start);
-    entries.sort_by_key(|entry| entry.number);
+    entries.sort_unstable_by_key(|entry| entry.number);
     let mut set = parse(&row.before)?;
     let mut next = row.start;
     for Entry { domain, server, number } in entries {

@@ -8,9 +8,10 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::connection::{Connection, Place, Target};
-use super::{Source, WRITING, position};
+use super::{Source, WRITING, Work, position};
 use crate::error::Error;
 use crate::settings::Secret;
+use crate::task::beside;
 
 /// How long a good-bye may take.
 const GOOD_BYE_LIMIT: Duration = Duration::from_millis(100);
@@ -36,43 +37,51 @@ impl Peer {
         self.source == *source
     }
 
+    /// Whose it is.
+    pub(crate) fn member(&self) -> MemberId {
+        self.source.member
+    }
+
     /// Makes sure that there is a connection, unless somebody is asking at this moment.
     pub(crate) async fn meet(&self, limit: Duration) {
-        if let Ok(mut slot) = self.connection.try_lock() {
-            let ask = self.ask(&mut slot, limit);
+        if self.connection.try_lock().is_ok() {
             // Who cannot be asked now may be later.
-            let _ = timeout(limit, ask).await;
+            let _ = self.executed(limit).await;
         }
     }
 
     /// Says good-bye, so that the server does not complain of a connection that was aborted.
-    pub(crate) async fn leave(self) {
-        if let Ok(mut slot) = self.connection.try_lock()
-            && let Some(connection) = slot.take()
-        {
-            let _ = timeout(GOOD_BYE_LIMIT, connection.close()).await;
+    pub(crate) fn leave(&self) {
+        if let Some(connection) = self.connection.try_lock().ok().and_then(|mut slot| slot.take()) {
+            beside(async move {
+                let _ = timeout(GOOD_BYE_LIMIT, connection.close()).await;
+            });
         }
     }
 
     /// What it has executed. If the connection that was there is no more, on a new one.
     pub(crate) async fn executed(&self, limit: Duration) -> Result<GtidSet, Error> {
         const DOING: &str = "asking another member for its position";
-        let ask = async { self.ask(&mut *self.connection.lock().await, limit).await };
+        let ask: Work<'_, GtidSet> = Box::pin(async {
+            let mut slot = self.connection.lock().await;
+            // Taken out, so that one on which a question is left unanswered is not used again. One that is dead without a word must not take all the
+            // time.
+            if let Some(mut connection) = slot.take()
+                && let Ok(Ok(executed)) = timeout(limit / 4, self.position(&mut connection)).await
+            {
+                *slot = Some(connection);
+                return Ok(executed);
+            }
+            let mut connection = self.open(limit).await?;
+            let executed = self.position(&mut connection).await?;
+            *slot = Some(connection);
+            Ok(executed)
+        });
         timeout(limit, ask).await.unwrap_or(Err(Error::TooSlow { doing: DOING, limit }))
     }
 
-    async fn ask(&self, slot: &mut Option<Connection>, limit: Duration) -> Result<GtidSet, Error> {
-        // Taken out, so that one on which a question is left unanswered is not used again. One that is dead without a word must not take all the time.
-        if let Some(mut connection) = slot.take()
-            && let Ok(Ok(executed)) = timeout(limit / 4, position(&mut connection, self.flavour)).await
-        {
-            *slot = Some(connection);
-            return Ok(executed);
-        }
-        let mut connection = self.open(limit).await?;
-        let executed = position(&mut connection, self.flavour).await?;
-        *slot = Some(connection);
-        Ok(executed)
+    fn position<'a>(&self, connection: &'a mut Connection) -> Work<'a, GtidSet> {
+        Box::pin(position(connection, self.flavour))
     }
 
     /// Connects, and makes sure that it is this member's server: addresses are given to others.
