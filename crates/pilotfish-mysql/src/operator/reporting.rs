@@ -170,7 +170,7 @@ impl Operator {
                 acking: record.following.is_some_and(|following| following.mode == Mode::Acking),
                 ailment: record.ailment.map(|ailment| ailment_name(ailment).into()),
                 may_lead: record.may_lead,
-                leaving: record.leaving,
+                leaving: record.leaving || (*member == self.view.me && self.view.orders.stop.is_some()),
             }
         };
         self.view.records.iter().map(of).collect()
