@@ -130,9 +130,9 @@ fn a_write_is_not_on_fewer_members_after_a_switchover_if_others_come_in_a_moment
         )
     };
     assert_eq!(decided(&view, at(9_500)).act, Act::Wait);
-    let handed = |act: &Act| match act {
-        Act::WriteLease { change: LeaseChange::HandOver(MemberId(3)), value, .. } => Some(value.config.acks),
-        _other => None,
+    let handed = |act: &Act| {
+        let Act::WriteLease { change: LeaseChange::HandOver(MemberId(3)), value, .. } = act else { return None };
+        Some(value.config.acks)
     };
     assert_eq!(handed(&decided(&view, at(8_500)).act), Some(1), "it does not come");
     view.hear(Seat { member: MemberId(4), data: DataId(4) }, &mariadb("0-1-15"));
