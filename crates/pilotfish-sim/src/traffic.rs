@@ -245,7 +245,7 @@ impl World {
         let index = snapshot.lease.as_ref().map_or(0, |(_, index)| *index);
         view.lease_clock.answered(now, index, supervisor.policy.longest_gap());
         match &snapshot.lease {
-            None => view.lease = LeaseFact::Absent,
+            None => view.lease_was_read(LeaseFact::Absent, supervisor.lease_asked, now, &supervisor.policy),
             Some((lease, index)) => {
                 // A wiped catalog counts from the beginning: the same index may be another value.
                 if view.lease() != Some((&**lease, *index)) {

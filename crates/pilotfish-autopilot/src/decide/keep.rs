@@ -18,7 +18,7 @@ impl Mind<'_> {
             return Step::Pass(None);
         }
         // Whoever cannot write down that it leads will not lead, and must not keep others from it.
-        let noted = self.view.identity().is_none_or(|identity| identity.seen >= lease.epoch);
+        let noted = self.view.identity().is_some_and(|identity| identity.seen >= lease.epoch);
         if !noted && self.view.facts().is_some_and(|facts| facts.access == Access::ReadOnly) {
             return Step::Pass(None);
         }

@@ -17,7 +17,7 @@ impl Mind<'_> {
             return self.stop(since);
         }
         if self.view.orders.paused && self.held().is_none() {
-            return Step::Wait(Why::Paused, None);
+            return self.news().unwrap_or(Step::Wait(Why::Paused, None));
         }
         match self.view.data {
             Data::Unknown => Step::Wait(Why::DataUnknown, None),
@@ -25,6 +25,14 @@ impl Mind<'_> {
             Data::Condemned(_) => self.rebuild(),
             Data::Present(identity) => self.with_data(identity),
         }
+    }
+
+    /// A lease that was not seen before is written down, also by who does nothing else: else it could not take it if it were handed over.
+    fn news(&self) -> Option<Step> {
+        let (identity, (lease, _)) = (self.view.identity()?, self.view.lease()?);
+        let ours = lease.cluster == identity.cluster && lease.state != LeaseState::Initialising;
+        (ours && lease.epoch > identity.seen)
+            .then_some(Step::Do(Act::Remember { seen: lease.epoch }, Why::NewEpoch { epoch: lease.epoch }))
     }
 
     /// Nothing is held: the server may stop, politely if it takes no writes.
@@ -70,8 +78,8 @@ impl Mind<'_> {
         if lease.state == LeaseState::Initialising {
             return self.initialised(lease, index, identity);
         }
-        if lease.epoch > identity.seen {
-            return Step::Do(Act::Remember { seen: lease.epoch }, Why::NewEpoch { epoch: lease.epoch });
+        if let Some(step) = self.news() {
+            return step;
         }
         if let Some(step) = self.forced(lease, index, identity) {
             return step;

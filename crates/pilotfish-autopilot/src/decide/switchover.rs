@@ -71,7 +71,8 @@ impl Mind<'_> {
             return Step::Do(Act::FenceServer, Why::StopAsked { ago: self.now.since(since) });
         }
         match facts.access {
-            Access::ReadOnly if (limit <= self.now || nobody) && self.view.pending.is_none() => {
+            // Late, also with a hand-over in doubt: a closed server may stop whatever became of it.
+            Access::ReadOnly if limit <= self.now || nobody && self.view.pending.is_none() => {
                 Step::Do(Act::StopServer, Why::StopAsked { ago: self.now.since(since) })
             }
             Access::Writable if nobody => {
@@ -116,7 +117,8 @@ impl Mind<'_> {
         if !has_all(target) {
             return Some(Step::Wait(Why::TargetBehind { to: target.member }, Some(limit)));
         }
-        if let Some(step) = self.wait_for_others(lease, facts, target) {
+        let config = self.config_under(lease, facts, target)?;
+        if let Some(step) = self.wait_for_others(lease, facts, target, config.acks) {
             return Some(step);
         }
         // Nobody acknowledges any more. MySQL sees that only after up to a second, unless a replica hangs up meanwhile, as they do in a moment: so it is
@@ -124,12 +126,6 @@ impl Mind<'_> {
         let attaches = self.view.flavour == Flavour::MySql && self.view.orders.stop.is_none();
         if attaches && facts.acks > 0 && self.view.busy.server.is_none() {
             return Some(Step::Do(Act::SetAcks { term, acks: 0 }, Why::SwitchingOver { to: target.member }));
-        }
-        let config = self.config_under(lease, facts, target)?;
-        // A moment for the others, if without them a write would be on fewer members.
-        let patience = self.view.orders.switchover.map(|order| order.since.after(self.policy.leave_after));
-        if let Some(patience) = patience.filter(|patience| config.acks < lease.config.acks && *patience > self.now) {
-            return Some(Step::Wait(Why::TargetBehind { to: target.member }, Some(patience)));
         }
         Some(self.write(
             lease,
@@ -144,9 +140,12 @@ impl Mind<'_> {
         ))
     }
 
-    /// We leave for good: then the target needs somebody else who acknowledges, and those who are well are worth a moment.
-    fn wait_for_others(&self, lease: &Lease, facts: &ServerFacts, target: Seat) -> Option<Step> {
-        let patience = self.view.orders.stop?.after(self.policy.leave_after);
+    /// Those who are well are worth a moment if we leave for good, because then the target needs somebody else who acknowledges, or if writes would be
+    /// on fewer members without them.
+    fn wait_for_others(&self, lease: &Lease, facts: &ServerFacts, target: Seat, acks: u8) -> Option<Step> {
+        let fewer = self.view.orders.switchover.filter(|_| acks < lease.config.acks);
+        let since = self.view.orders.stop.or(fewer.map(|order| order.since))?;
+        let patience = since.after(self.policy.leave_after.min(self.policy.switchover_limit / 2));
         let seats = lease.config.in_sync.iter().map(|(member, data)| Seat { member: *member, data: *data });
         let behind = seats.filter(|seat| {
             let connected = facts.acking.get(&seat.member) == Some(&Acking::Connected);
@@ -192,6 +191,8 @@ impl Mind<'_> {
             let executed = self.record_of(*seat).and_then(|record| record.executed.as_ref());
             executed.map_or(u64::MAX, |executed| facts.executed.subtract(executed).count())
         };
-        able.min_by_key(|seat| (behind(seat), seat.member))
+        // Who has not written down the lease as it is perhaps cannot, and could not lead.
+        let old = |seat: &Seat| self.record_of(*seat).is_none_or(|record| record.seen < lease.epoch);
+        able.min_by_key(|seat| (old(seat), behind(seat), seat.member))
     }
 }

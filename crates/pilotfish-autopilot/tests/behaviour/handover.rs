@@ -99,10 +99,60 @@ fn who_cannot_lead_lets_what_was_handed_over_lapse() {
     let Data::Present(identity) = &mut behind.data else { panic!("there is data") };
     identity.seen.change -= 1;
     assert_eq!(held(behind, handed_over(), &policy).1, None);
+    // It cannot even be read.
+    let (mut unread, _) = held(follower(), handed_over(), &policy);
+    unread.holding.as_mut().expect("it is held").sent = at(8_500);
+    unread.data = Data::Unknown;
+    assert_eq!(role(&unread).why, Why::DataUnknown);
     // Its server has just been started again.
     let mut starting = follower();
     starting.server = Server::Starting { since: at(9_900) };
     assert_eq!(held(starting, handed_over(), &policy).1, None);
+}
+
+#[test]
+fn who_is_paused_writes_down_what_it_sees_so_that_the_lease_can_be_handed_to_it() {
+    let mut view = follower();
+    view.orders.paused = true;
+    assert_eq!(role(&view).why, Why::Paused);
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.epoch.change += 1;
+    assert_eq!(role(&view).act, Act::Remember { seen: Epoch { term: Term(5), change: 10 } });
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever_for_a_hand_over_in_doubt() {
+    let mut view = leader();
+    with_server(&mut view, |facts| facts.access = Access::ReadOnly);
+    let LeaseFact::Present { lease, index } = view.lease.clone() else { panic!("there is one") };
+    let change = LeaseChange::HandOver(MemberId(3));
+    view.pending = Some(PendingWrite { cas: index, change, value: lease });
+    view.orders.stop = Some(at(5_000));
+    assert_eq!(role(&view).why, Why::WriteInDoubt);
+    view.orders.stop = Some(at(0));
+    assert_eq!(role(&view).act, Act::StopServer);
+}
+
+#[test]
+fn the_target_is_one_that_has_written_down_the_lease_as_it_is() {
+    let mut view = leader();
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.config.in_sync.insert(MemberId(4), DataId(4));
+    let mut other = view.records[&MemberId(3)].clone();
+    other.data = Some((ClusterId(7), DataId(4)));
+    view.records.insert(MemberId(4), other);
+    with_server(&mut view, |facts| {
+        facts.access = Access::ReadOnly;
+        facts.acking.insert(MemberId(4), Acking::Connected);
+    });
+    view.orders.switchover = Some(Switchover { id: 1, to: None, term: Term(5), since: at(9_000) });
+    let target = |view: &View| match role(view).act {
+        Act::WriteLease { change: LeaseChange::HandOver(member), .. } => member,
+        act => panic!("{act:?}"),
+    };
+    assert_eq!(target(&view), MemberId(3));
+    view.records.get_mut(&MemberId(3)).expect("it is there").seen.change -= 1;
+    assert_eq!(target(&view), MemberId(4));
 }
 
 #[test]

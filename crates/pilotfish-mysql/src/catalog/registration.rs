@@ -64,13 +64,13 @@ impl Registration {
         }
     }
 
-    /// It leads no more: nobody is to be sent to a primary that is none. False if that is not what the catalog was told last. If it fails, it is tried
-    /// again with the next registration.
+    /// It leads no more: nobody is to be sent to a primary that is none. False if that is not what the catalog was told last, or if it fails:
+    /// then the next registration does it.
     pub(crate) async fn withdraw(&mut self) -> bool {
         let Some((_, _, endpoint)) = self.told.take_if(|(role, ..)| *role == Role::Primary) else { return false };
-        let _ = deregister(&self.client.pinned(&endpoint), &self.id(Role::Primary)).await;
+        let done = deregister(&self.client.pinned(&endpoint), &self.id(Role::Primary)).await;
         self.former.push(endpoint);
-        true
+        done.is_ok()
     }
 
     /// Makes the catalog say this; called again in time, it keeps the registration alive.

@@ -62,13 +62,13 @@ impl Operator {
 
     /// Takes what is on disk into the view.
     pub(super) fn read_disk(&mut self) {
-        match self.disk.data() {
-            Ok(data) => self.view.data = data,
-            Err(error) => {
-                (self.log)(Level::Error, &error.to_string());
-                self.view.data = Data::Unknown;
-            }
+        let found = self.disk.data();
+        let error = found.as_ref().err().map(ToString::to_string);
+        if let Some(text) = error.as_ref().filter(|_| error != self.told.unread) {
+            (self.log)(Level::Error, text);
         }
+        self.told.unread = error;
+        self.view.data = found.unwrap_or(Data::Unknown);
         self.view.known_cluster = self.disk.known_cluster();
     }
 

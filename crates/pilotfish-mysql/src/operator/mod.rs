@@ -132,6 +132,8 @@ struct Told {
     doing: Option<String>,
     /// Why what was seen of the lease cannot be written down.
     unwritten: Option<String>,
+    /// Why the disk cannot be read.
+    unread: Option<String>,
     /// The change of the lease that was tried last, and why: it is tried again and again while the catalog does not answer.
     tried: Option<(LeaseChange, &'static str)>,
     decisions: VecDeque<Decided>,

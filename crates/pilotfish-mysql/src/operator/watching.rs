@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pilotfish_autopilot::{
-    Access, Acking, GtidSet, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, Time, set_of,
+    Access, Acking, Data, GtidSet, MemberId, Policy, Receiver, Server as ServerState, ServerFacts, Time, set_of,
 };
 
 use super::fact::Fact;
@@ -38,6 +38,8 @@ pub(super) struct Watching {
     /// When the first write to the file system was begun that has not succeeded.
     unwritten: Option<Time>,
     look_at: Time,
+    /// When a disk that could not be read is read again.
+    disk_at: Time,
     looking: bool,
     /// Why the last look failed, if that was told.
     look_error: Option<String>,
@@ -124,6 +126,10 @@ impl Operator {
             self.ask_source();
         }
         self.meet_members(now);
+        if self.view.data == Data::Unknown && self.watching.disk_at <= now {
+            self.watching.disk_at = now.after(self.policy.probe_every);
+            self.read_disk();
+        }
         self.release_lane();
         self.view.unanswered = self.asking.unheard;
         let silent = self.watching.silent_since();

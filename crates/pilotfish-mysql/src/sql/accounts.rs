@@ -259,55 +259,42 @@ pub(super) async fn close(
 ) -> Result<(), Error> {
     const DOING: &str = "closing for writes";
     let ours = connection.id;
-    let closing = connection.run(DOING, statement);
-    tokio::pin!(closing);
-    let mut closed = false;
-    let opening = Connection::open(target, super::CONNECT_LIMIT);
-    tokio::pin!(opening);
-    let mut killer = loop {
-        tokio::select! {
-            outcome = &mut closing, if !closed => {
-                outcome?;
-                closed = true;
-            }
-            killer = &mut opening => match killer {
-                Ok(killer) => break killer,
-                // Perhaps clients take all that there are. The statement is under way, and is not let alone.
-                Err(_) => {
-                    sleep(AGAIN).await;
-                    opening.set(Connection::open(target, super::CONNECT_LIMIT));
-                }
-            },
-        }
-    };
-    let other = killer.id;
-    // Who comes after it was closed writes nothing, and may come again for ever.
-    let mut old: Option<Vec<u64>> = None;
-    loop {
-        if !closed {
+    {
+        let closing = connection.run(DOING, statement);
+        tokio::pin!(closing);
+        let mut killer = None;
+        loop {
             tokio::select! {
                 outcome = &mut closing => {
                     outcome?;
-                    closed = true;
+                    break;
                 }
                 () = sleep(CLOSE_GRACE) => {}
             }
-        }
-        let mut clients = clients(&mut killer, flavour, access, &[ours, other]).await?;
-        if closed {
-            let old = old.get_or_insert_with(|| clients.clone());
-            clients.retain(|id| old.contains(id));
-            if clients.is_empty() {
-                return Ok(());
+            if killer.is_none() {
+                killer = Connection::open(target, super::CONNECT_LIMIT).await.ok();
+            }
+            // Perhaps clients have all connections that there are. The statement is under way, and is not let alone.
+            let Some(killer) = &mut killer else { continue };
+            let other = killer.id;
+            if let Ok(clients) = clients(killer, flavour, access, &[ours, other]).await {
+                for id in clients {
+                    let _ = kill(killer, id).await;
+                }
             }
         }
-        for id in clients {
-            kill(&mut killer, id).await?;
-        }
-        if closed {
-            sleep(AGAIN).await;
-        }
     }
+    // Who comes after it was closed writes nothing, and may come again for ever.
+    let mut old = clients(connection, flavour, access, &[ours]).await?;
+    while !old.is_empty() {
+        for id in &old {
+            kill(connection, *id).await?;
+        }
+        sleep(AGAIN).await;
+        let left = clients(connection, flavour, access, &[ours]).await?;
+        old.retain(|id| left.contains(id));
+    }
+    Ok(())
 }
 
 /// Ends the connections of clients that were there before the one with this number. It is over when none of them is left.
