@@ -146,9 +146,10 @@ fn the_target_is_one_that_has_written_down_the_lease_as_it_is() {
         facts.acking.insert(MemberId(4), Acking::Connected);
     });
     view.orders.switchover = Some(Switchover { id: 1, to: None, term: Term(5), since: at(9_000) });
-    let target = |view: &View| match role(view).act {
-        Act::WriteLease { change: LeaseChange::HandOver(member), .. } => member,
-        act => panic!("{act:?}"),
+    let target = |view: &View| {
+        let act = role(view).act;
+        let Act::WriteLease { change: LeaseChange::HandOver(member), .. } = act else { panic!("{act:?}") };
+        member
     };
     assert_eq!(target(&view), MemberId(3));
     view.records.get_mut(&MemberId(3)).expect("it is there").seen.change -= 1;
