@@ -227,7 +227,8 @@ impl Operator {
         Ok(())
     }
 
-    fn source(&self, member: MemberId) -> Option<Source> {
+    /// A member's server, by where the member is now.
+    pub(super) fn source(&self, member: MemberId) -> Option<Source> {
         let contact = self.reading.contacts.get(&member)?;
         Some(Source { member, host: contact.address.clone(), port: contact.port })
     }

@@ -12,7 +12,7 @@ use super::fact::Fact;
 use super::{Level, Operator, clock};
 use crate::error::Error;
 use crate::settings::Credentials;
-use crate::sql::{Peer, Source};
+use crate::sql::Peer;
 use crate::task::beside;
 
 /// How often the source is asked while something changes, and while nothing does.
@@ -41,7 +41,7 @@ pub(super) struct Asking {
     pub(super) unheard: Option<Unanswered>,
     /// Why the source refused to answer, if that was told.
     refusal: Option<String>,
-    /// When that is looked after again.
+    /// When these connections are looked after again.
     meet_at: Time,
     /// Who was asked for its position, and when it may be asked again: not while its answer is under way.
     members_at: Vec<(MemberId, Option<Time>)>,
@@ -76,8 +76,7 @@ impl Asking {
 impl Operator {
     /// Another member's server, by where the member is now.
     pub(super) fn peer(&mut self, member: MemberId) -> Option<Peer> {
-        let contact = self.reading.contacts.get(&member)?;
-        let source = Source { member, host: contact.address.clone(), port: contact.port };
+        let source = self.source(member)?;
         if let Some(known) = self.asking.peers.iter().find(|known| known.is(&source)) {
             return Some(known.clone());
         }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  reading.rs   the catalog: one snapshot after the other ──┐
-//!  watching.rs  probes, looks at our own server         ────┼──► View ──► think(): decide, lint ──► acts.rs, writing.rs
+//!  watching.rs  probes, looks at our own server         ────┤
+//!  asking.rs    questions to other members' servers     ────┼──► View ──► think(): decide, lint ──► acts.rs, writing.rs
 //!  handle.rs    orders, reports, copies  ───────────────────┘      ▲                                     │
 //!                                                                 └──────────── fact.rs ◄────────────────┘
 //! ```
