@@ -14,8 +14,8 @@ pub(crate) struct Output {
     pub(crate) now: Time,
     pub(crate) effects: Vec<Effect>,
     pub(crate) bus: VecDeque<Occurrence>,
-    /// Agents that did not answer.
-    pub(crate) suspects: Vec<String>,
+    /// Agents that did not answer; `None`: one of them, and it is not known which.
+    pub(crate) suspects: Vec<Option<String>>,
     ids: u64,
     random: u64,
 }

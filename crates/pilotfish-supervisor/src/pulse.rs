@@ -3,7 +3,8 @@
 //! An agent that hangs holds a query like one that has no news. So whoever follows something there counts on the agent only as long as
 //! something was heard of that: any answer to a watch, a question or a heartbeat. When nothing was heard for as long as one of them bears, the
 //! agent is asked whether it lives, once for all of them; in a supervisor whose heartbeats go there often enough that never happens. When
-//! the agent does not answer, or a heartbeat fails, all that is followed there is asked again at once, wherever somebody answers.
+//! the agent does not answer, or a heartbeat fails, all that is followed there is asked again at once, wherever somebody answers; and all that
+//! is followed anywhere when a registration fails that has no agent yet.
 
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
@@ -76,7 +77,7 @@ impl Supervisor {
             self.lives(address);
         }
         // Whoever still waits for this answer was not answered by its own agent.
-        let suspect = self.pulses().find(|pulse| pulse.asking == Some(call)).map(|pulse| pulse.agent.clone());
+        let suspect = self.pulses().find(|pulse| pulse.asking == Some(call)).map(|pulse| Some(pulse.agent.clone()));
         self.out.suspects.extend(suspect);
     }
 
@@ -94,7 +95,8 @@ impl Supervisor {
     pub(crate) fn suspect(&mut self) {
         for agent in core::mem::take(&mut self.out.suspects) {
             let mut again = Vec::new();
-            for pulse in self.pulses_at(&agent) {
+            let is_suspect = |pulse: &&mut Pulse| agent.as_ref().is_none_or(|agent| pulse.agent == *agent);
+            for pulse in self.pulses_mut().filter(is_suspect) {
                 pulse.asking = None;
                 if !core::mem::replace(&mut pulse.suspected, true) {
                     again.push(Effect::AskAgain(pulse.followed.clone()));

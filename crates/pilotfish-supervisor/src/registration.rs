@@ -310,7 +310,11 @@ impl Registration {
             },
             // Nobody is there who could be asked, or we may not ask: the registration itself will tell.
             CallOutcome::Done { .. } | CallOutcome::Unknown | CallOutcome::Refused { .. } => self.claim = Claim::Ours,
-            CallOutcome::Unreachable { refused, reason } => self.unreachable(out, refused, reason),
+            CallOutcome::Unreachable { refused, reason } => {
+                // Whoever is preferred was asked, wherever the service is.
+                out.suspects.push(None);
+                self.unreachable(out, refused, reason);
+            }
         }
     }
 
@@ -356,7 +360,7 @@ impl Registration {
                     self.known = Known::Unsure;
                 }
                 self.beat_due |= kind == Kind::Heartbeat && self.wanted.is_some();
-                out.suspects.extend(self.home.clone());
+                out.suspects.push(self.home.clone());
                 self.unreachable(out, refused, reason);
             }
             CallOutcome::Seen { .. } => self.failed(out, RETRY_MAX, "an answer that nobody asked for".to_string()),
@@ -413,7 +417,7 @@ impl Registration {
         self.twins.settle(&address);
         if let Some(old) = self.home.replace(address.clone()).filter(|old| *old != address) {
             // Another agent is asked only when this one could not be.
-            out.suspects.push(old.clone());
+            out.suspects.push(Some(old.clone()));
             self.twins.leave(old);
         }
         out.push(Effect::Guard { service: self.service.id.clone() });

@@ -224,6 +224,28 @@ fn a_service_that_moves_to_another_agent_takes_watches_along() {
     assert_eq!((pings(&world), world.count("ask again w0")), (0, 1));
 }
 
+/// Whom a service without a home asked is not known: neither while it looks for others nor while it is registered.
+#[test]
+fn a_service_that_finds_no_agent_makes_all_watches_ask_at_once() {
+    for answers in [0, 1] {
+        let mut world = World::new(Spec { watches: vec![watch("w")], ..spec(vec![main_job(), advertised("late")]) });
+        world.catalog = Catalog::Silent;
+        world.event(Event::Booted);
+        world.view("w", &["a"]);
+        world.run(10_000);
+        for _ in 0..answers {
+            let [look] = world.open_calls()[..] else { panic!("{:?}", world.calls) };
+            world.answer(look, CallOutcome::Seen { ours: false, others: vec![] });
+        }
+        let [call] = world.open_calls()[..] else { panic!("{:?}", world.calls) };
+        let (_, _, asked) = world.calls.last().expect("it has asked");
+        assert_eq!(matches!(asked, Request::Register { .. }), answers == 1, "{asked:?}");
+        assert_eq!(world.count("ask again w"), 0);
+        world.answer(call, unreachable());
+        assert_eq!(world.count("ask again w"), 1);
+    }
+}
+
 #[test]
 fn heartbeats_of_another_agent_prove_nothing() {
     let mut world = watching(vec![Job { main: true, ..advertised("main") }], &[3]);

@@ -3,23 +3,29 @@
 use std::time::Instant;
 
 use pilotfish_testing::{Consul, ConsulCluster, wait_until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::view::{get, instances, register, wait_for_passing};
 use super::{app, service, stage_of};
 use crate::stage::Pilot;
 
-/// A supervisor that asks these servers, in this order, with one service and one watch.
+/// A supervisor that asks these servers, in this order, with one healthy service and one watch.
 fn supervised(servers: &[&Consul], name: &str) -> Pilot {
+    let mut stage = stage_of(document(servers, name));
+    stage.file("healthy", "").script("react", REACT).start()
+}
+
+const REACT: &str = "echo >> @DIR@/reactions";
+
+fn document(servers: &[&Consul], name: &str) -> Value {
     let addresses: Vec<String> = servers.iter().map(|server| server.http().to_string()).collect();
-    let config = json!({
+    json!({
         "consul": addresses,
         "jobs": [app(), service(name), { "name": "react", "exec": "react", "when": { "source": "watch.other", "each": "changed" } }],
         // The end of a query that hangs is not what anybody waits for.
         "watches": [{ "name": "other", "interval": "10m" }],
         "logging": { "level": "debug" },
-    });
-    stage_of(config).file("healthy", "").script("react", "echo >> @DIR@/reactions").start()
+    })
 }
 
 /// Waits until one of the agents has the service for good, and says which: the first one, unless that was too slow under load.
@@ -129,7 +135,7 @@ fn the_server_of_a_watch_hangs() {
         "jobs": [app(), { "name": "react", "exec": "react", "when": { "source": "watch.moved", "each": "changed" } }],
         "watches": [{ "name": "moved", "interval": "1s" }],
     });
-    let pilot = stage_of(config).script("react", "echo >> @DIR@/reactions").start();
+    let pilot = stage_of(config).script("react", REACT).start();
     register(survivor, "moved", "moved-1", 80, &[]);
     pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 1);
     hung.pause();
@@ -138,6 +144,21 @@ fn the_server_of_a_watch_hangs() {
     pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 2);
     println!("the watch saw a change {:?} after it, its server having hung before", begun.elapsed());
     pilot.wait_for("the watch to be sound", || pilot.status()["watches"][0]["failing"].is_null().then_some(()));
+}
+
+/// No service is with the server that hangs, so no heartbeat tells of that; but a registration that nobody answers does.
+#[test]
+fn the_server_hangs_before_anything_is_registered() {
+    let cluster = ConsulCluster::start();
+    let leader = cluster.leader();
+    let (hung, survivor) = (&cluster.servers[(leader + 1) % 3], &cluster.servers[leader]);
+    let pilot = stage_of(document(&[hung, survivor], "late")).script("react", REACT).start();
+    pilot.wait_for("the watch to be answered", || pilot.status()["watches"][0]["age"].is_number().then_some(()));
+    hung.pause();
+    pilot.write("healthy", "");
+    wait_for_move(&pilot, survivor, "late", &hung.node());
+    register(survivor, "other", "other-1", 80, &[]);
+    pilot.wait_for_file("reactions", |reactions| reactions.lines().count() == 1);
 }
 
 #[test]
