@@ -21,9 +21,9 @@ use crate::tls::Tls;
 use crate::token::TokenSource;
 use crate::{Address, Config, Error, Leader, Secret};
 
-/// Longest time for one connection, TLS included, so that a dead host leaves time to ask the next one.
+/// Longest time for one connection, TLS included, so that a dead host leaves time to ask the next one; half of the deadline if that is less.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// Longest time for a name lookup while servers of an earlier lookup are still known.
+/// Longest time for a name lookup while servers of an earlier lookup are still known; a quarter of the deadline if that is less.
 const REFRESH_LIMIT: Duration = Duration::from_secs(1);
 
 /// A client of one Consul cluster. Clones share connections, token and preferred server.
@@ -161,7 +161,11 @@ impl Client {
         asked: &mut Vec<Endpoint>,
     ) -> Result<Reply, Error> {
         if let Some(endpoint) = &self.pin {
-            return self.ask(endpoint, call, token, sink, asked).await;
+            let outcome = self.ask(endpoint, call, token, sink, asked).await;
+            if outcome.as_ref().is_err_and(Error::is_about_the_server) {
+                self.fault(endpoint);
+            }
+            return outcome;
         }
         let (list, start) = self.servers().await?;
         let mut failures: Vec<(usize, Error)> = Vec::new();
@@ -186,8 +190,8 @@ impl Client {
             }
         }
         // In the order of the list, wherever the first question went: the same fault has the same text.
-        failures.sort_unstable_by_key(|(position, _)| *position);
-        let failure = failures.into_iter().map(|(_, error)| error).reduce(Error::and);
+        let (later, first): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(position, _)| *position >= start);
+        let failure = first.into_iter().chain(later).map(|(_, error)| error).reduce(Error::and);
         Err(failure.unwrap_or_else(|| unresolved(&self.shared.addresses, "no server is known")))
     }
 
@@ -232,9 +236,10 @@ impl Client {
                 outcome => return outcome.map_err(|failure| explain(endpoint, failure)),
             }
         }
-        let connection = timeout(CONNECT_LIMIT, Stream::open(endpoint, &self.shared.tls)).await;
+        let limit = CONNECT_LIMIT.min(self.deadline / 2);
+        let connection = timeout(limit, Stream::open(endpoint, &self.shared.tls)).await;
         let stream = connection.unwrap_or_else(|_| {
-            let text = format!("no connection within {CONNECT_LIMIT:?}");
+            let text = format!("no connection within {limit:?}");
             Err(Error::Unreachable { address: endpoint.to_string(), refused: false, text })
         })?;
         let lost = |error: hyper::Error| explain(endpoint, Failure::Lost(error.to_string()));
@@ -281,7 +286,8 @@ impl Client {
         };
         if outdated && (self.shared.has_names || !known) {
             let lookup = resolve(&self.shared.addresses);
-            let found = if known { timeout(REFRESH_LIMIT, lookup).await.unwrap_or_default() } else { lookup.await };
+            let limit = REFRESH_LIMIT.min(self.deadline / 4);
+            let found = if known { timeout(limit, lookup).await.unwrap_or_default() } else { lookup.await };
             if !found.is_empty() {
                 self.endpoints().replace(found);
             } else if !known {

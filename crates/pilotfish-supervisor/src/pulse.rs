@@ -3,8 +3,8 @@
 //! An agent that hangs holds a query like one that has no news. So whoever follows something there counts on the agent only as long as
 //! something was heard of that: any answer to a watch, a question or a heartbeat. When nothing was heard for as long as one of them bears, the
 //! agent is asked whether it lives, once for all of them; in a supervisor whose heartbeats go there often enough that never happens. When
-//! the agent does not answer, or a heartbeat fails, all that is followed there is asked again at once, wherever somebody answers; and all that
-//! is followed anywhere when a registration fails that has no agent yet.
+//! the agent does not answer, all that is followed there is asked again at once, wherever somebody answers; and all that is followed anywhere when
+//! a heartbeat or a registration fails.
 
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;

@@ -43,6 +43,8 @@ pub(crate) struct Registration {
     pub(crate) last_beat: Option<Time>,
     /// The definition has changed since the last `Register` was sent.
     redefined: bool,
+    /// The last request was not answered.
+    silent: bool,
     /// The job ends: what is registered is kept alive until it is withdrawn, but nothing is registered any more.
     closed: bool,
 }
@@ -85,6 +87,7 @@ impl Registration {
             twins: Twins::default(),
             last_beat: None,
             redefined: false,
+            silent: false,
             closed: false,
         }
     }
@@ -295,6 +298,12 @@ impl Registration {
     }
 
     fn own_answered(&mut self, out: &mut Output, kind: Kind, outcome: CallOutcome) {
+        // Who did not answer is not known: not always the home was asked. So what is followed anywhere is asked again, once now, and once when
+        // there are answers again, which takes it away from whoever failed meanwhile.
+        let silent = matches!(outcome, CallOutcome::Unreachable { .. });
+        if core::mem::replace(&mut self.silent, silent) != silent {
+            out.suspects.push(None);
+        }
         match kind {
             Kind::Look => self.looked(out, outcome),
             Kind::Confirm => self.confirmed(out, outcome),
@@ -310,11 +319,7 @@ impl Registration {
             },
             // Nobody is there who could be asked, or we may not ask: the registration itself will tell.
             CallOutcome::Done { .. } | CallOutcome::Unknown | CallOutcome::Refused { .. } => self.claim = Claim::Ours,
-            CallOutcome::Unreachable { refused, reason } => {
-                // Whoever is preferred was asked, wherever the service is.
-                out.suspects.push(None);
-                self.unreachable(out, refused, reason);
-            }
+            CallOutcome::Unreachable { refused, reason } => self.unreachable(out, refused, reason),
         }
     }
 
@@ -360,7 +365,6 @@ impl Registration {
                     self.known = Known::Unsure;
                 }
                 self.beat_due |= kind == Kind::Heartbeat && self.wanted.is_some();
-                out.suspects.push(self.home.clone());
                 self.unreachable(out, refused, reason);
             }
             CallOutcome::Seen { .. } => self.failed(out, RETRY_MAX, "an answer that nobody asked for".to_string()),

@@ -244,7 +244,7 @@ impl Supervisor {
             let added = self.new_job(new.clone(), None);
             self.jobs.push(added);
         }
-        self.jobs.sort_by_key(|job| places.get(job.name()).copied().unwrap_or(usize::MAX));
+        self.jobs.sort_unstable_by_key(|job| places.get(job.name()).copied().unwrap_or(usize::MAX));
         self.spec = spec;
         touched
     }

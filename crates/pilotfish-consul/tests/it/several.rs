@@ -219,3 +219,34 @@ fn when_nobody_is_there_everybody_who_was_asked_is_told() {
         assert!(told.iter().all(|text| *text == told[0]), "the same fault has the same text: {told:?}");
     });
 }
+
+/// Whoever takes a connection and never shakes hands leaves time to ask another within the same call.
+#[test]
+fn a_server_that_does_not_shake_hands_leaves_time_for_another() {
+    let hung = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let sound = FaultyServer::start(vec![Reply::status(200, "\"127.0.0.1:8300\"")]);
+    let addresses = format!("https://{},http://{}", hung.local_addr().unwrap(), sound.address());
+    let client =
+        Client::new(Config { deadline: Duration::from_secs(2), ..Config::with_addresses(&addresses).unwrap() });
+    run(async {
+        let client = client.unwrap();
+        let answer = client.status_leader().await.unwrap();
+        assert_eq!(answer.endpoint.socket(), Some(sound.address()));
+        assert_eq!(client.preferred().and_then(|preferred| preferred.socket()), Some(sound.address()));
+    });
+}
+
+/// A call to one server alone tells what others should know: it is not asked first any more.
+#[test]
+fn a_pinned_call_that_fails_is_a_fault_of_the_server() {
+    let leader = || Reply::status(200, "\"127.0.0.1:8300\"");
+    let gone = FaultyServer::start(vec![leader(), Reply::status(500, "no"), leader()]);
+    let other = FaultyServer::start(vec![leader()]);
+    run(async {
+        let client = hasty_client(&addresses(&[&gone, &other]));
+        let home = client.status_leader().await.unwrap().endpoint;
+        assert_eq!(home.socket(), Some(gone.address()));
+        client.pinned(&home).status_leader().await.unwrap_err();
+        assert_eq!(client.status_leader().await.unwrap().endpoint.socket(), Some(other.address()));
+    });
+}

@@ -246,6 +246,27 @@ fn a_service_that_finds_no_agent_makes_all_watches_ask_at_once() {
     }
 }
 
+/// Nor is it known where the registration of one that has a home was tried; and who fails while others do is noticed at the end.
+#[test]
+fn the_beginning_and_the_end_of_a_trouble_make_all_watches_ask() {
+    let mut world = watching(vec![Job { main: true, ..advertised("main") }], &[30]);
+    world.run(7_000);
+    world.agent = "10.0.0.2:8500";
+    world.view("w0", &["a"]);
+    world.agent = HOME;
+    world.catalog = Catalog::Away { refused: false };
+    world.run(5_000);
+    assert_eq!(world.count("ask again w0"), 1, "it is followed at another agent than the service's");
+    world.agent = "10.0.0.2:8500";
+    world.view("w0", &["a"]);
+    world.agent = HOME;
+    world.run(60_000);
+    assert_eq!(world.count("ask again w0"), 1, "not at each failure");
+    world.catalog = Catalog::Up;
+    world.run(60_000);
+    assert_eq!(world.count("ask again w0"), 2);
+}
+
 #[test]
 fn heartbeats_of_another_agent_prove_nothing() {
     let mut world = watching(vec![Job { main: true, ..advertised("main") }], &[3]);

@@ -43,8 +43,14 @@ pub(crate) trait Inquiry: Sync {
     /// What an answer gives.
     type Value: Send;
 
+    /// Who is asked.
+    fn client(&self) -> &Client;
+
     /// Asks once, for what has changed since the cursor; the value and its index.
-    fn ask(&self, from: Cursor) -> impl Future<Output = Result<(Self::Value, u64), Error>> + Send;
+    fn ask(&self, client: &Client, from: Cursor) -> impl Future<Output = Result<(Self::Value, u64), Error>> + Send;
+
+    /// The agent that gave a value.
+    fn agent(value: &Self::Value) -> Option<&Endpoint>;
 
     /// Passes on what was found, or why nothing was; the next question is asked once this is over.
     fn tell(&self, found: Result<Found<Self::Value>, String>) -> impl Future<Output = ()> + Send;
@@ -63,30 +69,43 @@ pub(crate) struct Found<T> {
 }
 
 /// Asks by the rules of blocking queries, until it is aborted.
-pub(crate) async fn follow(inquiry: impl Inquiry) {
+pub(crate) async fn follow<I: Inquiry>(inquiry: I) {
     let mut cursor = Cursor::new();
     let mut backoff = Backoff::new();
     let mut pace = Pace::new();
     let mut restarted = false;
     let mut after_fault = false;
+    let mut holder = None;
+    let mut since = None;
     loop {
-        let asked = Instant::now();
+        // What replaces a question that was held comes at once.
+        let asked: Instant = since.take().unwrap_or_else(Instant::now);
         // A catalog that was restarted may be far behind our index and would hold the query, so the first question after a fault
         // is not held; the index is still compared with the answer's.
         let from = if after_fault { Cursor::new() } else { cursor };
+        // Only who gave the index holds the question: if another did, nobody would know whom to suspect when nothing comes.
+        let holding: Option<&Endpoint> = holder.as_ref().filter(|_| from.index().is_some());
+        let pinned = holding.map(|holding| inquiry.client().pinned(holding));
         let answer = tokio::select! {
-            answer = caught(inquiry.ask(from)) => answer,
+            answer = caught(inquiry.ask(pinned.as_ref().unwrap_or(inquiry.client()), from)) => answer,
             () = inquiry.again() => {
                 after_fault = true;
+                since = Some(asked);
                 continue;
             }
         };
         after_fault = !matches!(answer, Ok(Ok(_)));
+        // It fails, and somebody else is there: that one is asked before anything is said of it.
+        if after_fault && holding.is_some() && inquiry.client().preferred().as_ref() != holding {
+            since = Some(asked);
+            continue;
+        }
         let (reason, fault) = match answer {
             Ok(Ok((value, index))) => {
                 backoff.succeed();
                 let step = cursor.advance(index);
                 restarted |= step == Step::Reset;
+                holder = I::agent(&value).cloned();
                 inquiry.tell(Ok(Found { value, restarted })).await;
                 if step != Step::Reset {
                     restarted = false;
@@ -127,8 +146,16 @@ impl Inquiry for Watching {
     /// What the watch sees, and who told.
     type Value = (Vec<Member>, Endpoint);
 
-    async fn ask(&self, from: Cursor) -> Result<(Self::Value, u64), Error> {
-        ask(&self.client, &self.watch, &from).await
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    async fn ask(&self, client: &Client, from: Cursor) -> Result<(Self::Value, u64), Error> {
+        ask(client, &self.watch, &from).await
+    }
+
+    fn agent((_, endpoint): &Self::Value) -> Option<&Endpoint> {
+        Some(endpoint)
     }
 
     async fn tell(&self, found: Result<Found<Self::Value>, String>) {

@@ -57,9 +57,17 @@ struct Asked {
 impl Inquiry for Asked {
     type Value = Answer;
 
-    async fn ask(&self, from: Cursor) -> Result<(Answer, u64), Error> {
-        let answer = facts::ask(&self.client, &self.query, from).await?;
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    async fn ask(&self, client: &Client, from: Cursor) -> Result<(Answer, u64), Error> {
+        let answer = facts::ask(client, &self.query, from).await?;
         Ok((Answer { value: answer.value, endpoint: Some(answer.endpoint) }, answer.index))
+    }
+
+    fn agent(answer: &Answer) -> Option<&Endpoint> {
+        answer.endpoint.as_ref()
     }
 
     async fn tell(&self, found: Result<Found, String>) {

@@ -13,7 +13,7 @@ use crate::stage::{Pilot, Stage};
 fn watch(consul: impl ToString, watch: Value) -> Stage {
     let source = format!("watch.{}", watch["name"].as_str().expect("a watch has a name"));
     let config = json!({
-        "consul": consul.to_string(),
+        "consul": consul.to_string().split(',').collect::<Vec<_>>(),
         "jobs": [app(), { "name": "react", "exec": "react", "when": { "source": source, "each": "changed" } }],
         "watches": [watch],
         "logging": { "level": "debug" },

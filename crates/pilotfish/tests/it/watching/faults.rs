@@ -89,6 +89,20 @@ fn a_black_hole() {
     check_kept(vec![Reply::Hole], 3, true);
 }
 
+/// Only the agent that gave an index holds a query that names it: another that hangs would hold it for as long, and nobody would suspect that one.
+#[test]
+fn a_query_that_is_held_does_not_move_to_an_agent_that_hangs() {
+    let late = Reply::Late(Duration::from_millis(300), Box::new(Reply::status(500, "No cluster leader")));
+    let news = INSTANCE.replace("3306", "3307");
+    let home = FaultyServer::start(vec![Reply::consul(7, INSTANCE), late, Reply::consul(9, &news), Reply::Hole]);
+    let hung = FaultyServer::start(vec![Reply::Hole]);
+    let both = format!("{},{}", home.address(), hung.address());
+    let pilot = watch(both, json!({ "name": "db", "interval": "10m" })).start();
+    wait_for_members(&pilot, &json!(["192.0.2.1:3307"]));
+    let lines: Vec<String> = hung.requests().into_iter().map(|request| request.line).collect();
+    assert_eq!(lines, ["GET /v1/health/service/db?passing"]);
+}
+
 /// An agent that hangs holds a query like one without news: nobody waits for the end of that.
 #[test]
 fn an_agent_that_hangs_is_asked_whether_it_lives() {
