@@ -99,7 +99,7 @@ fn within(network: IpAddr, prefix: u32, address: IpAddr) -> bool {
 
 /// By name, then by the bytes of the address in its 16-byte form, as ContainerPilot sorts them.
 pub(crate) fn sort(interfaces: &mut [Interface]) {
-    interfaces.sort_by_key(|interface| {
+    interfaces.sort_unstable_by_key(|interface| {
         let bytes = match interface.address {
             IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
             IpAddr::V6(address) => address.octets(),

@@ -16,6 +16,7 @@
 mod catalog;
 mod disk;
 mod error;
+mod http;
 mod launch;
 mod operator;
 mod report;

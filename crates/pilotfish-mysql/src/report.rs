@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Report {
     /// This member's number.
     pub id: u32,
+    /// This run of its operator, drawn at random.
+    #[serde(default)]
+    pub incarnation: String,
     /// Its name.
     pub name: String,
     /// The service.

@@ -63,7 +63,18 @@ impl Mind<'_> {
     fn attached(&self, lease: &Lease, facts: &ServerFacts) -> Step {
         match facts.applier {
             Applier::Stopped => Step::Do(Act::Drain { term: lease.epoch.term }, Why::ApplierStopped),
-            Applier::Unknown | Applier::Running | Applier::Failed => Step::Pass(None),
+            Applier::Unknown | Applier::Running | Applier::Failed => self.let_in(lease, facts),
+        }
+    }
+
+    /// What to say of a source that has not let us in.
+    fn let_in(&self, lease: &Lease, facts: &ServerFacts) -> Step {
+        match facts.receiver {
+            Receiver::Running { to, connected: false, .. } if self.source(lease).is_none() => {
+                Step::Wait(Why::SourceSilent { source: to }, None)
+            }
+            Receiver::Running { to, mode, connected: false } => Step::Wait(Why::Attaching { to, mode }, None),
+            Receiver::Running { .. } | Receiver::Unknown | Receiver::Stopped | Receiver::Purged => Step::Pass(None),
         }
     }
 

@@ -253,6 +253,21 @@ fn y4_e10_errant_data_in_sync_waits_until_it_is_dropped() {
     assert_eq!(role(&view).act, Act::Condemn { reason: Condemnation::Errant(mariadb("0-2:16")) });
 }
 
+/// F-E16: whoever is refused by its source says that it waits.
+#[test]
+fn e16_a_replica_that_is_not_let_in_is_not_settled() {
+    let mut view = follower();
+    let receiver = |connected| Receiver::Running { to: MemberId(1), mode: Mode::Acking, connected };
+    let with = |receiver| Server::Running(ServerFacts { receiver, ..facts("0-1-15", "0-1-15") });
+    view.server = with(receiver(false));
+    assert_eq!(role(&view).why, Why::SourceSilent { source: MemberId(1) });
+    let (executed, ours) = (mariadb("0-1-15"), mariadb("0-1-15"));
+    view.source = Some(SourceFacts { member: MemberId(1), term: Term(5), executed, ours, data: DataId(2) });
+    assert_eq!(role(&view).why, Why::Attaching { to: MemberId(1), mode: Mode::Acking });
+    view.server = with(receiver(true));
+    assert!(!matches!(role(&view).why, Why::SourceSilent { .. } | Why::Attaching { .. }));
+}
+
 #[test]
 fn who_has_published_all_that_we_have_is_followed_without_being_asked() {
     let mut view = follower();

@@ -78,12 +78,10 @@ async fn nodes(call: &Call) -> Result<Reply> {
     }
     let state = catalog.state();
     let identity = state.identity();
-    let mut hosts: Vec<&Host> = state.hosts().filter(|host| has_meta(host, &options)).collect();
-    if !options.near.is_empty() {
-        let near = if options.near == "_agent" { &identity.node } else { &options.near };
-        hosts.sort_by_key(|host| host.node.name != *near);
-    }
-    let found = hosts.into_iter().map(|host| output::node(&host.node, &identity.datacenter)).collect();
+    let near = if options.near == "_agent" { &identity.node } else { &options.near };
+    let hosts = state.hosts().filter(|host| has_meta(host, &options));
+    let (first, others): (Vec<&Host>, Vec<&Host>) = hosts.partition(|host| host.node.name == *near);
+    let found = first.into_iter().chain(others).map(|host| output::node(&host.node, &identity.datacenter)).collect();
     Ok(told(call, &options, &admitted(found, &filter), state.nodes_index()))
 }
 

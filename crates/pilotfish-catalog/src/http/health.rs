@@ -102,12 +102,10 @@ pub(crate) fn near<'a>(
     options: &Options,
     state: &State,
 ) -> Vec<(&'a Host, &'a Service)> {
-    let mut instances: Vec<_> = instances.collect();
-    if !options.near.is_empty() {
-        let node = if options.near == "_agent" { &state.identity().node } else { &options.near };
-        instances.sort_by_key(|(host, _)| host.node.name != *node);
-    }
-    instances
+    let node = if options.near == "_agent" { &state.identity().node } else { &options.near };
+    let (mut first, others): (Vec<_>, Vec<_>) = instances.partition(|(host, _)| host.node.name == *node);
+    first.extend(others);
+    first
 }
 
 async fn checks(call: &Call, options: &Options, endpoint: Endpoint, name: String) -> Result<Reply> {

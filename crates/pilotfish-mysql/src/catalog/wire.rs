@@ -22,6 +22,13 @@ pub(crate) struct Contact {
     pub(crate) api_port: u16,
 }
 
+impl Contact {
+    /// Where its operator answers.
+    pub(crate) fn api(&self) -> (&str, u16) {
+        (&self.address, self.api_port)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct WireSeat {
     member: u32,

@@ -7,7 +7,7 @@ use pilotfish_process::Exit;
 use tokio::sync::oneshot;
 
 use super::handle::Request;
-use crate::catalog::{OrderKey, Snapshot};
+use crate::catalog::{Contact, OrderKey, Snapshot};
 use crate::error::Error;
 use crate::server::Running;
 use crate::settings::Secret;
@@ -17,10 +17,19 @@ use crate::sql::Seen;
 pub(super) enum Fact {
     /// The catalog was read, or could not be.
     Read {
+        /// Which query it was.
+        number: u64,
         /// When the query was sent.
         sent: Time,
         /// What it found.
         found: Result<Box<Snapshot>, Error>,
+    },
+    /// Whoever speaks in our name was asked who it is.
+    Namesake {
+        /// Where.
+        contact: Contact,
+        /// If that is another of our number: whether it holds the lease.
+        holds_lease: Option<bool>,
     },
     /// The lease was to be written: its new index, `None` if the check-and-set failed.
     LeaseWritten {

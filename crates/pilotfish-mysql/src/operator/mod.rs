@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  reading.rs   the catalog: one snapshot after the other ──┐
+//!  namesake.rs  is another member running as we are?    ────┤
 //!  watching.rs  probes, looks at our own server         ────┤
 //!  asking.rs    questions to other members' servers     ────┼──► View ──► think(): decide, lint ──► acts.rs, writing.rs
 //!  handle.rs    orders, reports, copies  ───────────────────┘      ▲                                     │
@@ -16,6 +17,7 @@ mod asking;
 mod clock;
 mod fact;
 mod handle;
+mod namesake;
 mod reading;
 mod registrar;
 mod reporting;
@@ -87,6 +89,8 @@ pub struct Operator {
     report: watch::Sender<Report>,
     log: Log,
     view: View,
+    /// Names this run of the operator: drawn at random at its start.
+    incarnation: String,
     disk: Disk,
     server: Server,
     version: String,
@@ -105,12 +109,16 @@ pub struct Operator {
     finished: Option<Time>,
     /// The write of the lease under way.
     writing: Option<writing::Writing>,
+    /// The last one, if it failed.
+    doubtful: Option<writing::Writing>,
     /// What the data directory is to be that is being built.
     building: Option<Identity>,
     /// Failures of the act that failed last, in a row.
     failures: u32,
     /// When to decide again.
     wake: Option<Time>,
+    /// Why this member must not run.
+    refused: Option<Error>,
     told: Told,
 }
 
@@ -200,6 +208,7 @@ impl Operator {
             report,
             log,
             view,
+            incarnation: format!("{:016x}", clock::random()),
             disk,
             server,
             version,
@@ -214,9 +223,11 @@ impl Operator {
             operation: 0,
             finished: None,
             writing: None,
+            doubtful: None,
             building: None,
             failures: 0,
             wake: None,
+            refused: None,
             told: Told::default(),
         };
         Ok((operator, handle))
@@ -225,11 +236,11 @@ impl Operator {
     /// Runs until SIGTERM or SIGINT: then the role is handed over if somebody can take it, the server is stopped, and nothing is left.
     ///
     /// # Errors
-    /// None that it could live with: those are told to the log, and tried again.
+    /// [`Error::Unfit`] if another member runs with the same number. None that it could live with: those are told to the log, and tried again.
     pub async fn run(mut self) -> Result<u8, Error> {
         (self.log)(Level::Info, &format!("{} {}, {}", self.view.me, self.version, self.settings.directory.display()));
         self.read_catalog();
-        while !self.is_over() {
+        while self.refused.is_none() && !self.is_over() {
             let tried = clock::now();
             self.tick();
             self.think();
@@ -256,15 +267,18 @@ impl Operator {
             }
         }
         self.end().await;
-        Ok(0)
+        self.refused.map_or(Ok(0), Err)
     }
 
     async fn end(&mut self) {
         self.leave_members();
-        let leave = self.registrar.end();
-        tokio::select! {
-            () = leave => {}
-            _ = self.host.drive() => {}
+        // What another has registered under our number stays.
+        if self.refused.is_none() {
+            let leave = self.registrar.end();
+            tokio::select! {
+                () = leave => {}
+                _ = self.host.drive() => {}
+            }
         }
         self.host.finish();
         (self.log)(Level::Info, "stopped");
@@ -387,7 +401,8 @@ impl Operator {
     /// Takes a fact into the view.
     fn take(&mut self, fact: Fact) {
         match fact {
-            Fact::Read { sent, found } => self.was_read(sent, found),
+            Fact::Read { number, sent, found } => self.was_read(number, sent, found),
+            Fact::Namesake { contact, holds_lease } => self.namesake_answered(&contact, holds_lease),
             Fact::LeaseWritten { sent, outcome } => self.lease_was_written(sent, outcome),
             Fact::RecordWritten { record, outcome } => self.record_was_written(*record, outcome),
             Fact::VoteWritten { vote, outcome } => self.vote_was_written(*vote, outcome),

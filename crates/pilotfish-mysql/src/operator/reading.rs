@@ -23,6 +23,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(30);
 #[derive(Default)]
 pub(super) struct Reading {
     cursor: Cursor,
+    /// Counts queries: the answer to one that was given up is not wanted.
+    number: u64,
     under_way: bool,
     /// When to read again, if it failed.
     pub(super) again: Option<Time>,
@@ -33,6 +35,10 @@ pub(super) struct Reading {
     lease_asked: Time,
     /// Where members are.
     pub(super) contacts: BTreeMap<MemberId, Contact>,
+    /// Who speaks in our name from elsewhere, if that was asked who it is.
+    pub(super) namesake: Option<Contact>,
+    /// Whether the answer is not there yet.
+    pub(super) asking_namesake: bool,
     /// The index of our own record.
     pub(super) record_index: u64,
     /// The switchover that was seen first at this time.
@@ -49,6 +55,7 @@ impl Operator {
             return;
         }
         self.reading.under_way = true;
+        self.reading.number += 1;
         self.reading.again = None;
         // So that the answer comes when the lease is late or would have expired, not a third of its length later.
         let unchanged = self.view.lease_clock.unchanged();
@@ -56,17 +63,34 @@ impl Operator {
         let left = next.saturating_sub(unchanged);
         let wait = left.clamp(SHORTEST_WAIT, self.policy.renew_every);
         let (board, cursor, facts, sent) = (self.board.clone(), self.reading.cursor, self.facts.clone(), clock::now());
+        let number = self.reading.number;
         beside(async move {
             let found = board.snapshot(&cursor, wait).await.map(Box::new);
-            let _ = facts.send(Fact::Read { sent, found });
+            let _ = facts.send(Fact::Read { number, sent, found });
         });
     }
 
-    pub(super) fn was_read(&mut self, sent: Time, found: Result<Box<Snapshot>, Error>) {
+    /// A write was not answered: the query under way may be held by the same agent, and is given up for one that is not held.
+    pub(super) fn read_anew(&mut self) {
+        if !self.reading.under_way || self.reading.cursor.index().is_none() {
+            return;
+        }
+        self.reading.under_way = false;
+        self.reading.cursor.reset();
+        self.read_catalog();
+    }
+
+    pub(super) fn was_read(&mut self, number: u64, sent: Time, found: Result<Box<Snapshot>, Error>) {
+        if number != self.reading.number {
+            return;
+        }
         self.reading.under_way = false;
         match found {
             Ok(snapshot) => {
                 self.reading.failures = 0;
+                if !self.may_believe(&snapshot) {
+                    return;
+                }
                 let index = lease_index(&snapshot.lease);
                 let known = lease_index(&self.view.lease);
                 // Asked before our own write was answered: it may say what was before it. Then the next answer comes at once.
@@ -126,6 +150,9 @@ impl Operator {
         if self.view.pending.as_ref().is_some_and(|PendingWrite { cas, .. }| *cas != index) {
             self.view.pending = None;
         }
+        if self.doubtful.as_ref().is_some_and(|writing| writing.cas != index) {
+            self.doubtful = None;
+        }
         if self.view.votes != votes {
             self.view.votes = votes;
         }
@@ -152,8 +179,8 @@ impl Operator {
             if before != Some(lease.epoch) {
                 self.watching.heat(now);
             }
-            let ours = self.writing.as_ref().filter(|writing| writing.value == *lease).map(|writing| writing.sent);
-            if let Some(sent) = ours {
+            let mut attempts = self.writing.iter().chain(&self.doubtful);
+            if let Some(sent) = attempts.find(|writing| writing.value == *lease).map(|writing| writing.first_sent) {
                 self.hold(now, lease, sent);
             }
             if lease.state != LeaseState::Initialising && self.view.known_cluster.is_none() {

@@ -76,6 +76,7 @@ impl Operator {
         counters.extend(self.told.counters.iter().map(|(name, count)| ((*name).to_owned(), *count)));
         Report {
             id: self.view.me.0,
+            incarnation: self.incarnation.clone(),
             name: self.settings.name.clone(),
             service: self.settings.service.clone(),
             flavour: match self.view.flavour {

@@ -3,6 +3,7 @@
 use pilotfish_autopilot::{
     Act, Holding, Lease, LeaseChange, LeaseState, MemberRecord, OrderOutcome, PendingWrite, Role, Time, Vote,
 };
+use pilotfish_consul::Error as CatalogError;
 
 use super::fact::Fact;
 use super::{Level, Operator, clock};
@@ -10,11 +11,22 @@ use crate::catalog::OrderKey;
 use crate::error::Error;
 use crate::task::beside;
 
-/// A write of the lease under way.
+/// A write of the lease under way, or one of which nobody knows what became of it.
 pub(super) struct Writing {
+    /// The index that it names.
+    pub(super) cas: u64,
     change: LeaseChange,
     pub(super) value: Lease,
-    pub(super) sent: Time,
+    /// When this value was first sent: a repetition after an error is the same write to whoever reads it.
+    pub(super) first_sent: Time,
+}
+
+impl Writing {
+    /// The next attempt after another, if that failed.
+    fn new(cas: u64, change: LeaseChange, value: Lease, now: Time, failed: Option<Writing>) -> Writing {
+        let same = failed.filter(|failed| failed.cas == cas && failed.value == value);
+        Writing { cas, change, value, first_sent: same.map_or(now, |failed| failed.first_sent) }
+    }
 }
 
 impl Operator {
@@ -37,7 +49,7 @@ impl Operator {
             | LeaseChange::Acks(_)
             | LeaseChange::Release => {}
         }
-        self.writing = Some(Writing { change, value: (*value).clone(), sent: now });
+        self.writing = Some(Writing::new(cas, change, (*value).clone(), now, self.doubtful.take()));
         let (board, facts) = (self.board.clone(), self.facts.clone());
         beside(async move {
             let outcome = board.write_lease(cas, &value).await;
@@ -47,12 +59,19 @@ impl Operator {
 
     pub(super) fn lease_was_written(&mut self, sent: Time, outcome: Result<Option<u64>, Error>) {
         self.view.busy.lease = false;
-        let Some(Writing { change, value, .. }) = self.writing.take() else { return };
+        let Some(writing) = self.writing.take() else { return };
         let now = clock::now();
         let index = match outcome {
             Ok(index) => index,
-            // Whether it was written is not known, and it may still be.
-            Err(error) => return self.catalog_failed(&error),
+            Err(error) => {
+                // Whether it was written is not known, and it may still be.
+                self.doubtful = Some(writing);
+                self.catalog_failed(&error);
+                if let Error::Catalog(CatalogError::Timeout { .. } | CatalogError::Unreachable { .. }) = error {
+                    self.read_anew();
+                }
+                return;
+            }
         };
         self.catalog_answered();
         self.told.tried = None;
@@ -60,8 +79,11 @@ impl Operator {
         let Some(index) = index else {
             // Perhaps it was we, by a write that is in doubt: it stays so until the lease is read.
             (self.log)(Level::Info, "the lease was changed before");
+            // By an earlier attempt of ours, perhaps: the next reading tells.
+            self.doubtful = Some(writing).filter(|writing| writing.first_sent < sent);
             return;
         };
+        let Writing { change, value, .. } = writing;
         // What names the index before can no longer happen.
         self.view.pending = None;
         self.view.lease_tried = None;
@@ -239,5 +261,40 @@ impl Operator {
             | Act::Beat { .. }
             | Act::Release { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pilotfish_autopilot::{ClusterId, Config, DataId, Epoch, MemberId, Seat};
+
+    use super::*;
+
+    /// Consul may have done it the first time, and a lease that is read tells nothing of when: its length must not count from a repetition.
+    #[test]
+    fn a_repetition_is_as_old_as_the_first_attempt() {
+        let seat = Seat { member: MemberId(1), data: DataId(7) };
+        let lease = Lease {
+            cluster: ClusterId(1),
+            epoch: Epoch::default(),
+            holder: seat.member,
+            state: LeaseState::Held,
+            config: Config { primary: seat, in_sync: Default::default(), acks: 0 },
+            alone: false,
+            forced: false,
+            beat: 4,
+        };
+        let at = |millis| Time::default().after(std::time::Duration::from_millis(millis));
+        let attempt = |now, cas, beat, failed| {
+            Writing::new(cas, LeaseChange::Renew, Lease { beat, ..lease.clone() }, at(now), failed)
+        };
+        let first = attempt(1000, 10, 4, None);
+        let second = attempt(1500, 10, 4, Some(first));
+        assert_eq!(second.first_sent, at(1000));
+        let third = attempt(1750, 10, 4, Some(second));
+        assert_eq!(third.first_sent, at(1000));
+        // Another value, or after another: it cannot have been written before.
+        assert_eq!(attempt(2000, 10, 5, Some(attempt(1750, 10, 4, None))).first_sent, at(2000));
+        assert_eq!(attempt(2000, 11, 4, Some(third)).first_sent, at(2000));
     }
 }

@@ -11,26 +11,23 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use pilotfish_autopilot::{ClusterId, Flavour};
 use pilotfish_process::{Command, Exit};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{Donor, Server, failed};
 use crate::error::Error;
+use crate::http::{self, PIECE, SILENCE};
 use crate::launch::{pipe, read_all, run};
 use crate::settings::Secret;
 use crate::sql::{OPERATOR, derived, quote};
 use crate::task::beside;
 
-/// The size of a piece, in bytes.
-const PIECE: usize = 128 * 1024;
 /// Pieces that wait for the network.
 const PIECES: usize = 8;
 /// How long a copy waits for its turn.
 const TURN: Duration = Duration::from_secs(50);
-/// How long the donor may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// A copy as it is made. Dropping it ends the programs that make it.
 pub struct CopyStream {
@@ -149,17 +146,10 @@ impl Server {
             text: format!("{address}: {error}"),
         };
         let work = async {
-            let mut stream = TcpStream::connect(&address).await?;
-            let request = format!(
-                "GET /v1/copy HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
-                key.expose()
-            );
-            stream.write_all(request.as_bytes()).await?;
-            let mut stream = BufReader::with_capacity(PIECE, stream);
-            let status = head(&mut stream).await?;
+            let authorization = format!("Authorization: Bearer {}\r\n", key.expose());
+            let (status, mut stream) = http::get(&address, "/v1/copy", &authorization).await?;
             if status != 200 {
-                let mut text = String::new();
-                timeout(SILENCE, (&mut stream).take(1000).read_to_string(&mut text)).await??;
+                let text = http::text(stream, 1000).await?;
                 let text = text.lines().find(|line| line.len() > 8).unwrap_or_default().trim().to_owned();
                 return Err(std::io::Error::other(format!("status {status}: {text}")));
             }
@@ -269,22 +259,6 @@ async fn forward(mut from: UnixStream, to: &mpsc::Sender<Result<Bytes, Error>>) 
             return false;
         }
     }
-}
-
-/// The status of an answer whose head is read.
-async fn head(stream: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<u16> {
-    let mut status = 0;
-    for number in 0..100 {
-        let mut line = String::new();
-        timeout(SILENCE, stream.read_line(&mut line)).await??;
-        if number == 0 {
-            status = line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-        }
-        if line.trim().is_empty() {
-            return Ok(status);
-        }
-    }
-    Err(std::io::Error::other("the answer's head has no end"))
 }
 
 /// The length of the next chunk; `None` at the end.

@@ -400,7 +400,7 @@ impl Answers {
     /// The answer of `nodes`: sorted by name and address, or in their order if the query is for what is `near`.
     pub fn nodes(&mut self, mut nodes: Vec<Node>, near: bool) -> Value {
         if !near {
-            nodes.sort_by(|one, two| (&one.node, &one.address).cmp(&(&two.node, &two.address)));
+            nodes.sort_unstable_by(|one, two| (&one.node, &one.address).cmp(&(&two.node, &two.address)));
         }
         let list = nodes.into_iter().map(|node| self.node_value(node)).collect();
         Value::list(type_named(NODE), list)
@@ -413,7 +413,7 @@ impl Answers {
             Some((node, services)) => (self.node_value(node), services),
             None => (Value::Nil, Vec::new()),
         };
-        services.sort_by(|one, two| (&one.service, &one.id).cmp(&(&two.service, &two.id)));
+        services.sort_unstable_by(|one, two| (&one.service, &one.id).cmp(&(&two.service, &two.id)));
         let mut list = Vec::with_capacity(services.len());
         for service in services {
             let fields = Vec::from([

@@ -124,6 +124,16 @@ impl MySqlCluster {
         cluster
     }
 
+    /// Another member with the number of one, on a machine of its own. It is not started, and not one of the cluster's.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn namesake(&self, index: usize, options: &ClusterOptions) -> Member {
+        let IpAddr::V4(address) = self.members[index].address else { panic!("members have addresses in 127.0.0.0/8") };
+        let [first, second, third, fourth] = address.octets();
+        Member::new(index, IpAddr::V4(Ipv4Addr::new(first, second, third, fourth + 100)), options)
+    }
+
     /// Waits until one member leads and takes writes, and all that run are in sync; its position among the members.
     ///
     /// # Panics

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use pilotfish_config::{Loaded, MYSQL_VARIABLE, Mysql};
-use pilotfish_mysql::{Credentials, Handle, Level, Operator, Secret, Settings};
+use pilotfish_mysql::{Credentials, Error, Handle, Level, Operator, Secret, Settings};
 use tokio::sync::oneshot;
 
 use super::{
@@ -78,14 +78,20 @@ pub(super) fn settings_for_looking(location: Option<&ConfigLocation>) -> anyhow:
 }
 
 async fn operate(mysql: &Mysql, client: pilotfish_consul::Client, log: &LogThread) -> anyhow::Result<u8> {
-    let (operator, handle) = Operator::new(settings(mysql), credentials(mysql), client, log.sink()).await?;
+    let operator = Operator::new(settings(mysql), credentials(mysql), client, log.sink()).await;
+    let (operator, handle) = operator.map_err(refused)?;
     let (_stop, api) = open(mysql, &handle).await?;
     watchdog::begin(mysql.lease, handle.clone());
     let code = operator.run().await;
     for task in api {
         task.abort();
     }
-    Ok(code?)
+    code.map_err(refused)
+}
+
+/// What must not be is somebody's mistake.
+fn refused(error: Error) -> anyhow::Error {
+    if let Error::Unfit(text) = error { UsageError(text).into() } else { error.into() }
 }
 
 /// Serves the API at the port and at the socket, until what is returned first is dropped.

@@ -71,6 +71,40 @@ fn c7_d3_d10_the_leader_of_three_consuls_is_killed() {
     drop(turn);
 }
 
+/// F-D3, C7: the server of the catalog that all members ask first stands still, and everybody goes on with another.
+#[test]
+fn c7_d3_the_server_that_all_members_ask_hangs() {
+    let turn = turn();
+    let consul = ConsulCluster::start();
+    let leader = consul.leader();
+    let [hung, first, second] = [(leader + 1) % 3, leader, (leader + 2) % 3].map(|index| &consul.servers[index]);
+    let cluster = MySqlCluster::start(&patient(Flavour::MariaDb, &[hung.http(), first.http(), second.http()]));
+    let primary = cluster.settle();
+    let server = cluster.members[primary].pid(Part::Server);
+    let writer = Writer::to_primary(first.http());
+    writer.wait_for(50);
+    let term = cluster.members[primary].report().map(|report| report["lease"]["term"].clone());
+    hung.pause();
+    // A renewal that comes after the fault was not lost with it: a lease is nine seconds, and begun anew at most once before that.
+    let renewals = || Some(cluster.members[primary].report()?["lease"]["left"].as_f64()? > 8.0);
+    for _ in 0..2 {
+        cluster.wait_for("an older lease", |_| (!renewals()?).then_some(()));
+        cluster.wait_for("a renewal", |_| renewals()?.then_some(()));
+    }
+    writer.wait_for(300);
+    assert_eq!(cluster.settle(), primary, "nobody was demoted\n{}", cluster.last_words());
+    assert_eq!(cluster.members[primary].pid(Part::Server), server, "its server was not restarted");
+    assert_eq!(cluster.members[primary].report().map(|report| report["lease"]["term"].clone()), term);
+    let (code, text) = cluster.members[primary].command(&["switchover"]);
+    assert_eq!(code, 0, "{text}");
+    cluster.wait_for("another leader", |cluster| cluster.leader().filter(|leader| *leader != primary));
+    writer.wait_for(100);
+    hung.resume();
+    let tally = writer.stop();
+    cluster.verify(&[tally]);
+    drop(turn);
+}
+
 /// F-D3, F-D14: no server of the catalog is there for much longer than a lease.
 #[test]
 fn d3_d14_all_three_consuls_are_gone_for_twenty_seconds() {

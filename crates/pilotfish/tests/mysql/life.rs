@@ -2,7 +2,7 @@
 
 use pilotfish_testing::mysql::Flavour;
 
-use crate::Setting;
+use crate::{Setting, patient};
 
 fn switches_over(flavour: Flavour) {
     let mut setting = Setting::new(flavour);
@@ -92,6 +92,31 @@ fn what_people_see_and_order() {
     let (code, text) = member.command(&["switchover", "--to", "nobody"]);
     assert_ne!(code, 0);
     assert!(text.contains("there is no member `nobody`; there are: m1, m2, m3"), "{text}");
+}
+
+/// F-C8: one who has the number of another does not run as long as the other does, and then takes its place.
+#[test]
+fn c8_a_number_that_was_given_twice() {
+    let mut setting = Setting::patient(Flavour::MariaDb);
+    let writer = setting.writer();
+    let first = setting.cluster.settle();
+    let term = setting.term();
+    let mut second = setting.cluster.namesake(first, &patient(Flavour::MariaDb, &[setting.http()]));
+    second.start();
+    let complaint = format!("member {} runs already: {}", first + 1, setting.cluster.members[first].name());
+    // It is tried again and again.
+    setting
+        .cluster
+        .wait_for("the second to be refused twice", |_| (second.log().matches(&complaint).count() >= 2).then_some(()));
+    writer.wait_for(50);
+    assert_eq!((setting.cluster.settle(), setting.term()), (first, term), "nobody noticed");
+    setting.cluster.members[first].terminate();
+    setting.cluster.members[first].wait();
+    setting.cluster.members[first] = second;
+    setting.cluster.settle();
+    writer.wait_for(50);
+    let tally = writer.stop();
+    setting.cluster.verify(&[tally]);
 }
 
 /// A replica that is ordered to be built anew.
