@@ -102,6 +102,8 @@ fn a_source_that_has_become_a_pipe_is_refused() {
     pilot.wait_for("the refusal", || pilot.stderr.find("source again: it is no file"));
     set(&consul, "daemon/piped", "y");
     wait_for_text(&pilot, "y\n");
+    let commands = || pilot.stderr.all("exited with code 0").len();
+    pilot.wait_for("the end of the second command", || (commands() == 2).then_some(()));
     assert_eq!(pilot.stop(), End::Code(0));
 }
 
