@@ -109,7 +109,7 @@ pub struct Operator {
     finished: Option<Time>,
     /// The write of the lease under way.
     writing: Option<writing::Writing>,
-    /// The last one, if it failed.
+    /// The last one, if it was not answered, or came after another of the same value that was not.
     doubtful: Option<writing::Writing>,
     /// What the data directory is to be that is being built.
     building: Option<Identity>,
