@@ -85,7 +85,7 @@ fn a_hook_that_ignores_sigterm_is_killed_at_its_timeout() {
     let pilot = stage.script("deaf", "trap '' TERM; while :; do sleep 0.05; done").start();
     let job = pilot.wait_for_job("hook", |job| job["state"] == "complete");
     assert_eq!(job["lastExit"]["code"], 137, "{job}");
-    assert!(pilot.processes_with("deaf").is_empty());
+    pilot.wait_for("the end of all of it", || pilot.processes_with("deaf").is_empty().then_some(()));
 }
 
 #[test]
