@@ -31,7 +31,14 @@ const ERRANT: &str = "errant";
 pub(crate) struct Disk {
     directory: PathBuf,
     member: Member,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Disk {
+    /// A program that is just being started has a copy of the descriptor until it runs: closing ours alone would leave the directory locked.
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock);
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,7 +119,7 @@ impl Disk {
                 member.id
             )));
         }
-        let disk = Disk { directory: directory.to_owned(), member, _lock: file };
+        let disk = Disk { directory: directory.to_owned(), member, lock: file };
         disk.finish()?;
         Ok(disk)
     }

@@ -30,6 +30,15 @@ fn a_second_operator_is_refused() {
     assert!(Disk::open(directory.path(), None, 0).unwrap_err().to_string().contains("another operator"));
 }
 
+/// A program has all descriptors between its fork and its first instruction.
+#[test]
+fn a_directory_is_free_when_its_operator_has_gone_whoever_else_has_its_descriptor() {
+    let (directory, disk) = opened();
+    let _copy = disk.lock.try_clone().unwrap();
+    drop(disk);
+    assert_eq!(Disk::open(directory.path(), None, 0).unwrap().id(), MemberId(5));
+}
+
 #[test]
 fn a_copy_is_put_in_place_and_the_old_one_set_aside() {
     let (directory, mut disk) = opened();
