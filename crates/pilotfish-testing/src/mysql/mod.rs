@@ -212,7 +212,7 @@ impl MySqlCluster {
             times.zip(tally.servers.iter().copied()).map(|((sent, answered), server)| (sent, answered, server))
         });
         let turns = turns::certain_turns(promises.collect()) as u64;
-        let term = self.members[leader].report().and_then(|report| report["lease"]["term"].as_u64()).unwrap_or(0);
+        let term = self.wait_for("a term", |cluster| cluster.members[leader].report()?["lease"]["term"].as_u64());
         assert!(turns < term, "servers took {turns} turns in {term} terms\n{}", self.last_words());
         self.wait_for("equal data on all members", |cluster| {
             let sums: Option<Vec<String>> = cluster

@@ -10,6 +10,9 @@ fn a_stray_write(flavour: Flavour) {
     let writer = setting.writer();
     let leader = setting.cluster.settle();
     let replica = &setting.cluster.members[(leader + 1) % 3];
+    setting.cluster.wait_for("the replica to have the table", |_| {
+        replica.client().as_operator("SELECT 1 FROM app.promises LIMIT 1")
+    });
     if flavour == Flavour::MySql {
         replica.client().as_operator("SET GLOBAL super_read_only = 0").expect("the operator's account may do that");
     }
@@ -59,6 +62,9 @@ fn i5_m9_e4_a_stopped_applier_does_not_count() {
     let writer = setting.writer();
     let leader = setting.cluster.settle();
     let replica = &setting.cluster.members[(leader + 1) % 3];
+    setting.cluster.wait_for("the replica to have the table", |_| {
+        replica.client().as_operator("SELECT 1 FROM app.promises LIMIT 1")
+    });
     // What it will be sent cannot be applied any more.
     let local = "SET SESSION sql_log_bin = 0; DROP TABLE app.promises";
     replica.client().as_operator(local).expect("the operator's account may do that");

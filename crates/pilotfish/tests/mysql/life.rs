@@ -5,7 +5,7 @@ use pilotfish_testing::mysql::Flavour;
 use crate::{Setting, patient};
 
 fn switches_over(flavour: Flavour) {
-    let mut setting = Setting::new(flavour);
+    let mut setting = Setting::patient(flavour);
     let writer = setting.writer();
     let first = setting.cluster.settle();
     let (code, text) = setting.cluster.members[first].command(&["switchover"]);
@@ -41,7 +41,7 @@ fn y1_y2_e12_e19_the_same_on_mysql() {
 /// knows who wrote what, and a later replica throws it away as its own.
 #[test]
 fn who_was_connected_to_a_replica_connects_again_when_it_leads() {
-    let setting = Setting::new(Flavour::MariaDb);
+    let setting = Setting::patient(Flavour::MariaDb);
     let writer = setting.writer();
     let first = setting.cluster.settle();
     let mut pool: Vec<_> = setting.cluster.members.iter().map(|member| member.client().session()).collect();
@@ -66,7 +66,7 @@ fn who_was_connected_to_a_replica_connects_again_when_it_leads() {
 
 #[test]
 fn what_people_see_and_order() {
-    let setting = Setting::new(Flavour::MariaDb);
+    let setting = Setting::patient(Flavour::MariaDb);
     let leader = setting.cluster.settle();
     let member = &setting.cluster.members[leader];
     // On a busy machine a replica may be out of sync for a moment.
@@ -122,7 +122,7 @@ fn c8_a_number_that_was_given_twice() {
 /// A replica that is ordered to be built anew.
 #[test]
 fn a_replica_is_rebuilt_on_demand() {
-    let setting = Setting::new(Flavour::MariaDb);
+    let setting = Setting::patient(Flavour::MariaDb);
     let writer = setting.writer();
     let leader = setting.cluster.settle();
     let replica = (leader + 1) % 3;

@@ -62,7 +62,7 @@ impl Setting {
         Setting::with(catalog, |catalog| options(flavour, catalog))
     }
 
-    /// With a lease that is long enough for a server to be slow on a busy machine: where nobody may be demoted.
+    /// With a lease that is long enough for server and catalog to be slow on a busy machine: where nobody may be demoted, and where orders are given.
     fn patient(flavour: Flavour) -> Setting {
         let catalog = Consul::start_with(ConsulOptions { kind: Kind::Embedded, ..ConsulOptions::default() });
         Setting::with(catalog, |catalog| patient(flavour, catalog))
@@ -88,6 +88,22 @@ impl Setting {
     /// Writers that write to every server, whether or not it should take it.
     fn worst_of_clients(&self) -> Vec<Writer> {
         self.cluster.members.iter().map(|member| Writer::to_server(member.address)).collect()
+    }
+
+    /// Kills the server of who leads until another member does: one that is back before the others have voted may lead again.
+    #[track_caller]
+    fn replaced(&self, first: usize) -> usize {
+        let mut killed = None;
+        self.cluster.wait_for("another leader", |cluster| {
+            if killed.is_none() || cluster.leader() == Some(first) {
+                let term = cluster.members[first].report()?["lease"]["term"].as_u64();
+                if term > killed {
+                    cluster.members[first].kill_server();
+                    killed = term;
+                }
+            }
+            cluster.leader().filter(|leader| *leader != first)
+        })
     }
 
     /// Waits for another leader than this one.

@@ -15,11 +15,15 @@ fn purge(client: &Client) -> Option<()> {
 /// F-E16: a password that the source refuses is said, and a replica that needs what was purged meanwhile is copied anew.
 #[test]
 fn e16_a_refused_password_and_purged_logs() {
-    let mut setting = Setting::new(Flavour::MariaDb);
+    let mut setting = Setting::patient(Flavour::MariaDb);
     let writer = setting.writer();
     let leader = setting.cluster.settle();
     let replica = (leader + 1) % 3;
     setting.cluster.members[replica].kill();
+    setting.cluster.wait_for("it to be out of sync", |cluster| {
+        let report = cluster.members[leader].report()?;
+        (report["lease"]["inSync"].as_array()?.len() == 1).then_some(())
+    });
     let source = setting.cluster.members[leader].client();
     let set_password = |password: &str| {
         let local = format!("SET SESSION sql_log_bin = 0; ALTER USER repl@'%' IDENTIFIED BY '{password}'");

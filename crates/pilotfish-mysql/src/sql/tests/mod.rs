@@ -246,6 +246,9 @@ async fn three(flavour: Flavour) -> [Member; 3] {
     two.attach(&one, Mode::Acking).await;
     three.attach(&one, Mode::Acking).await;
     one.until("acknowledging replicas", |seen| seen.acking.len() == 2).await;
+    for replica in [&two, &three] {
+        replica.until_executed(&one.look().await.executed).await;
+    }
     one.database.set_acks(1, LIMIT).await.expect("acknowledgements");
     [one, two, three]
 }

@@ -99,12 +99,13 @@ fn an_initial_status_does_not_wait_for_the_first_check() {
 fn a_crash_is_told_at_once_and_not_when_the_ttl_has_passed() {
     let consul = consul();
     let crashing = json!({
-        "name": "crashing", "exec": ["sh", "-c", "test -e @DIR@/stay && exec sleep infinity; exit 1"],
+        "name": "crashing", "exec": ["sh", "-c", "test -e @DIR@/stay && exec sleep 4000; exit 1"],
         "port": 4000, "interfaces": ["lo"], "restarts": "unlimited", "restartBackoff": { "initial": "1h", "max": "1h" },
         "health": { "interval": "100ms", "ttl": "1h" },
     });
     let pilot = stage(consul.http(), &[crashing]).file("stay", "").start();
     wait_for_passing(&consul, "crashing");
+    pilot.wait_for("the program", || pilot.processes_with("sleep 4000").pop());
     std::fs::remove_file(pilot.file("stay")).unwrap();
     pilot.kill_inside(pilot.pid_of("crashing"), "KILL");
     wait_for_statuses(&consul, "crashing", &["critical"]);

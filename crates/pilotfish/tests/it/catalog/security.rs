@@ -107,8 +107,8 @@ fn a_token_that_is_refused_and_the_right_one_later() {
     let wrong = TOKEN.replace('6', "7");
     let pilot =
         stage_of(config).file("healthy", "").file("token", &wrong).script("react", "echo >> @DIR@/reactions").start();
-    let refusal = pilot.wait_for_line("trying again");
-    assert!(refusal.contains("ACL not found") || refusal.contains("Permission denied"), "{refusal}");
+    let refused = |line: &String| line.contains("ACL not found") || line.contains("Permission denied");
+    pilot.wait_for("the refusal", || pilot.stdout.all("trying again").into_iter().find(refused));
     assert_absent(&consul, "admitted");
 
     pilot.write("token", TOKEN);

@@ -31,6 +31,7 @@ fn is_gone_before_sigterm(name: &str) -> bool {
     let consul = consul();
     let config = json!({
         "consul": consul.http().to_string(),
+        "stopTimeout": 60,
         "preStop": "look before",
         "postStop": "look after",
         "services": [{ "name": name, "port": 4000, "interfaces": ["lo"], "health": "true", "poll": 1, "ttl": 30 }],
@@ -72,7 +73,7 @@ fn a_hanging_catalog_does_not_keep_the_supervisor_from_stopping() {
     for ignores_sigterm in [false, true] {
         let trap = if ignores_sigterm { "trap '' TERM" } else { "trap 'exit 0' TERM" };
         let config = json!({
-            "consul": consul.http().to_string(), "stopTimeout": "1s",
+            "consul": consul.http().to_string(), "stopTimeout": if ignores_sigterm { "1s" } else { "20s" },
             "jobs": [
                 { "name": "app", "exec": "application", "main": true },
                 service("stuck"),
@@ -81,8 +82,9 @@ fn a_hanging_catalog_does_not_keep_the_supervisor_from_stopping() {
         });
         let pilot = stage_of(config)
             .file("healthy", "")
-            .script("application", &format!("{trap}; while :; do sleep 0.05; done"))
+            .script("application", &format!("{trap}; : > @DIR@/up; while :; do sleep 0.05; done"))
             .start();
+        pilot.wait_for("the application", || pilot.file("up").exists().then_some(()));
         wait_for_passing(&consul, "stuck");
         consul.pause();
         let asked = Instant::now();

@@ -103,6 +103,8 @@ fn slide_32_config_runs_slides_33_to_47_and_55() {
     assert!(pilot.processes_with("nginx: worker process").iter().all(|worker| worker.parent == master));
     // Slides 43 to 47: a change renders the upstreams and reloads nginx, which goes on.
     register(&pilot, "sales", "192.168.1.101", 3000);
+    // One after the other: each has a handler of its own, and both write the file.
+    pilot.wait_for_file("nginx.conf", |text| text.contains("server 192.168.1.101:3000;"));
     register(&pilot, "customers", "192.168.1.102", 4000);
     pilot.wait_for_file("nginx.conf", |text| {
         text.contains("server 192.168.1.101:3000;") && text.contains("upstream customers")

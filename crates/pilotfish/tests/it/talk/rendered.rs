@@ -146,8 +146,8 @@ fn slides_56_and_57_sighup_tells_node_of_a_rendered_list() {
 const fs = require('fs');
 let upstreamHosts = [];
 const getUpstreams = (callback) => { upstreamHosts = fs.readFileSync('@DIR@/sales', 'utf8').trim().split(' '); callback(upstreamHosts); };
-getUpstreams((hosts) => console.log(`Began with ${hosts}`));
 process.on('SIGHUP', () => { console.log('Received SIGHUP'); getUpstreams((hosts) => console.log(`Updated upstreamHosts ${hosts}`)); });
+getUpstreams((hosts) => console.log(`Began with ${hosts}`));
 require('http').createServer((request, answer) => answer.end('[]')).listen(4000);
 ";
     let mut stage = world(config);

@@ -19,12 +19,12 @@ fn beside(pilot: &Pilot, folder: &str) -> Vec<String> {
 fn a_file_that_its_check_refuses_does_not_replace_the_old_one() {
     let consul = consul();
     let template = json!({ "check": "judge {{.Path}}", "command": "react" });
-    let mut stage = rendered(consul.http(), template, &listing("judged"));
+    let mut stage = rendered(consul.http(), template, &listing("checked"));
     let pilot = stage.script("judge", "echo \"$1\" >> @DIR@/judged; ! grep -q :666 \"$1\"").start();
     pilot.pid_of("app");
-    register(&consul, "judged", "judged-1", 3000, &[]);
+    register(&consul, "checked", "checked-1", 3000, &[]);
     pilot.wait_for("the command", || (runs(&pilot) == 1).then_some(()));
-    register(&consul, "judged", "judged-2", 666, &[]);
+    register(&consul, "checked", "checked-2", 666, &[]);
     let obstacle = pilot.wait_for("the refusal", || state(&pilot)["obstacle"].as_str().map(str::to_owned));
     assert!(obstacle.contains("its check refuses the new file: it exited with code 1"), "{obstacle}");
     pilot.wait_for_line("the file in place stays as it is");
@@ -32,8 +32,8 @@ fn a_file_that_its_check_refuses_does_not_replace_the_old_one() {
     let judged = pilot.read("judged");
     let folder = pilot.file("out").display().to_string();
     assert!(judged.lines().all(|path| path.starts_with(&folder) && !path.ends_with("/file")), "{judged}");
-    deregister(&consul, "judged-2");
-    register(&consul, "judged", "judged-3", 3003, &[]);
+    deregister(&consul, "checked-2");
+    register(&consul, "checked", "checked-3", 3003, &[]);
     pilot.wait_for("the next change", || (runs(&pilot) == 2).then_some(()));
     assert_eq!(pilot.read("out/file"), "192.0.2.1:3000\n192.0.2.1:3003\nend\n");
     pilot.wait_for("nothing to be left beside it", || beside(&pilot, "out").is_empty().then_some(()));

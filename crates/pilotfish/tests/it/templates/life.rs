@@ -34,7 +34,7 @@ fn a_required_file_is_there_before_anything_starts() {
     let told = pilot.file("told").exists();
     let changes = state(&pilot)["changes"].as_u64();
     assert!(!told || changes > Some(1), "nobody has seen another file");
-    assert_eq!(state(&pilot)["state"], "inPlace");
+    pilot.wait_for("the file to be in place", || (state(&pilot)["state"] == "inPlace").then_some(()));
 }
 
 #[test]
@@ -169,9 +169,9 @@ fn status_events_and_metrics_tell_of_templates() {
         "templates": [{ "name": "list", "source": "@DIR@/source", "destination": "@DIR@/out/file", "check": "test -s {{.Path}}" }],
         "telemetry": { "port": port, "interfaces": "static:127.0.0.1" },
     }));
-    let pilot = stage.file("source", &listing("shown")).start();
+    let pilot = stage.file("source", &listing("told-of")).start();
     pilot.pid_of("app");
-    register(&consul, "shown", "shown-1", 2000, &[]);
+    register(&consul, "told-of", "told-of-1", 2000, &[]);
     wait_for_text(&pilot, "192.0.2.1:2000\nend\n");
     pilot.wait_for("the change to be counted", || (state(&pilot)["changes"] == 2).then_some(()));
     let status = pilot.output_of(&["pilotfish", "status"]);

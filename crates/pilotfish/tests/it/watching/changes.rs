@@ -97,7 +97,7 @@ fn on_change_waits_for_the_application_to_be_healthy() {
     register(&consul, "needed", "needed-1", 80, &[]);
     let config = json!({
         "consul": consul.http().to_string(),
-        "services": [{ "name": "needing", "port": 4000, "interfaces": ["lo"], "health": "test -e @DIR@/healthy", "poll": 1, "ttl": 10 }],
+        "services": [{ "name": "needing", "port": 4000, "interfaces": ["lo"], "health": "test -e @DIR@/healthy", "poll": 1, "ttl": 3600 }],
         "backends": [{ "name": "needed", "poll": 1, "onChange": "react" }],
     });
     let pilot = stage_of(config)
