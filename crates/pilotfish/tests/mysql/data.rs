@@ -1,18 +1,24 @@
 //! Data that is not as it should be.
 
-use pilotfish_testing::mysql::Flavour;
+use pilotfish_testing::mysql::{Flavour, Member};
 
 use crate::Setting;
+
+/// A replica that has the table: it is in sync before it has applied all.
+fn a_replica(setting: &Setting, leader: usize) -> &Member {
+    let replica = &setting.cluster.members[(leader + 1) % 3];
+    setting.cluster.wait_for("the replica to have the table", |_| {
+        replica.client().as_operator("SELECT 1 FROM app.promises LIMIT 1")
+    });
+    replica
+}
 
 /// I4, F-E10: a write on a replica behind the cluster's back is exported, the replica is rebuilt, and its old data set aside.
 fn a_stray_write(flavour: Flavour) {
     let setting = Setting::new(flavour);
     let writer = setting.writer();
     let leader = setting.cluster.settle();
-    let replica = &setting.cluster.members[(leader + 1) % 3];
-    setting.cluster.wait_for("the replica to have the table", |_| {
-        replica.client().as_operator("SELECT 1 FROM app.promises LIMIT 1")
-    });
+    let replica = a_replica(&setting, leader);
     if flavour == Flavour::MySql {
         replica.client().as_operator("SET GLOBAL super_read_only = 0").expect("the operator's account may do that");
     }
@@ -61,10 +67,7 @@ fn i5_m9_e4_a_stopped_applier_does_not_count() {
     let setting = Setting::new(Flavour::MariaDb);
     let writer = setting.writer();
     let leader = setting.cluster.settle();
-    let replica = &setting.cluster.members[(leader + 1) % 3];
-    setting.cluster.wait_for("the replica to have the table", |_| {
-        replica.client().as_operator("SELECT 1 FROM app.promises LIMIT 1")
-    });
+    let replica = a_replica(&setting, leader);
     // What it will be sent cannot be applied any more.
     let local = "SET SESSION sql_log_bin = 0; DROP TABLE app.promises";
     replica.client().as_operator(local).expect("the operator's account may do that");
