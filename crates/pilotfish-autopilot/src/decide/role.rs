@@ -21,8 +21,7 @@ impl Mind<'_> {
         }
         match self.view.data {
             Data::Unknown => Step::Wait(Why::DataUnknown, None),
-            Data::Empty | Data::Partial => self.without_data(),
-            Data::Condemned(_) => self.rebuild(),
+            Data::Empty | Data::Partial | Data::Condemned(_) => self.without_data(),
             Data::Present(identity) => self.with_data(identity),
         }
     }

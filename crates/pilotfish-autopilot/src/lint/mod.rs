@@ -264,8 +264,16 @@ impl<'a> Judge<'a> {
         let ours = self.lease_value().is_some_and(|lease| {
             lease.state == LeaseState::Initialising && lease.cluster == cluster && self.holds(lease.epoch.term)
         });
-        let nothing = matches!(self.view.data, Data::Empty | Data::Partial);
-        self.demand(ours && nothing, Objection::NotOursToInitialise);
+        self.demand(ours && self.has_nothing(), Objection::NotOursToInitialise);
+    }
+
+    /// No data, or data in which nobody ever wrote.
+    fn has_nothing(&self) -> bool {
+        match self.view.data {
+            Data::Empty | Data::Partial => true,
+            Data::Condemned(identity) => identity.seen == Epoch::default(),
+            Data::Unknown | Data::Present(_) => false,
+        }
     }
 
     fn condemn(&mut self, reason: &Condemnation) {
@@ -344,6 +352,9 @@ impl<'a> Judge<'a> {
             return self.objections.push(Objection::NotHeld);
         };
         self.demand(self.leads(), Objection::NotEstablished);
+        // What the data does not say was never used, and may be thrown away.
+        let noted = self.view.identity().is_some_and(|identity| identity.seen >= lease.epoch);
+        self.demand(noted, Objection::WrongEpoch);
         self.demand(
             facts.receiver == Receiver::Stopped || facts.receiver == Receiver::Purged,
             Objection::StillReceives,

@@ -8,7 +8,7 @@ use pilotfish_autopilot::*;
 
 use super::decisions::{ME, TTL, at, decided, follower, mariadb, record, released, role, stopped, vote};
 
-fn with_lease(view: &mut View, change: impl FnOnce(&mut Lease)) {
+pub(crate) fn with_lease(view: &mut View, change: impl FnOnce(&mut Lease)) {
     let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
     change(lease);
 }
@@ -48,7 +48,7 @@ fn renewed_long_ago(view: &mut View) {
 }
 
 /// Answers of the catalog, half a second apart, that the lease is as it was.
-fn unchanged_until(clock: &mut LeaseClock, from: u64, to: u64) {
+pub(crate) fn unchanged_until(clock: &mut LeaseClock, from: u64, to: u64) {
     let gap = Policy::with_ttl(TTL).longest_gap();
     (from..=to).step_by(500).for_each(|ms| clock.answered(at(ms), 40, gap));
 }
