@@ -112,6 +112,13 @@ pub struct MemberRecord {
     pub leaving: bool,
 }
 
+impl MemberRecord {
+    /// The cluster of its data, if that was ever part of one.
+    pub fn used(&self) -> Option<ClusterId> {
+        self.data.filter(|_| self.seen > Epoch::default()).map(|(cluster, _)| cluster)
+    }
+}
+
 /// A replica's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Following {

@@ -101,7 +101,8 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         bail!("no scenario to measure; `cargo xtask bench --list` names them");
     }
     if options.list {
-        for scenario in &chosen {
+        // Also those that are measured only when they are named.
+        for scenario in SCENARIOS.iter().filter(|scenario| is_named(scenario, &options.filters)) {
             println!("{}: {}", scenario.name, scenario.about);
         }
         return Ok(());
@@ -128,9 +129,13 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
 fn chosen<'a>(scenarios: &'a [Scenario], filters: &[String]) -> Vec<&'a Scenario> {
     let wanted = |scenario: &&Scenario| match filters {
         [] => !scenario.name.starts_with(ON_DEMAND),
-        filters => filters.iter().any(|filter| scenario.name.contains(filter)),
+        filters => is_named(scenario, filters),
     };
     scenarios.iter().filter(wanted).collect()
+}
+
+fn is_named(scenario: &Scenario, filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| scenario.name.contains(filter))
 }
 
 fn size(kit: &Kit, _: &Options) -> Result<Vec<Row>> {

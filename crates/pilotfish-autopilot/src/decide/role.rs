@@ -21,7 +21,8 @@ impl Mind<'_> {
         }
         match self.view.data {
             Data::Unknown => Step::Wait(Why::DataUnknown, None),
-            Data::Empty | Data::Partial | Data::Condemned(_) => self.without_data(),
+            Data::Empty | Data::Partial => self.without_data(),
+            Data::Condemned(_) => self.rebuild(),
             Data::Present(identity) => self.with_data(identity),
         }
     }
@@ -100,15 +101,17 @@ impl Mind<'_> {
         }
     }
 
-    /// The catalog is of another cluster than our data. What was never part of a cluster may go.
+    /// The catalog is of another cluster than our data. What was never part of a cluster may go, but not before somebody has used the other: the
+    /// catalog was wiped while ours was being begun, and our write that says that it came to be may still arrive, and fit.
     fn foreign(&self, identity: Identity, lease: &Lease) -> Step {
-        if identity.seen == Epoch::default() {
-            return Step::Do(
-                Act::Condemn { reason: Condemnation::NeverUsed },
-                Why::NeverUsed { ours: identity.cluster },
-            );
+        if identity.seen > Epoch::default() {
+            return Step::Wait(Why::ForeignCluster { ours: identity.cluster, catalog: lease.cluster }, None);
         }
-        Step::Wait(Why::ForeignCluster { ours: identity.cluster, catalog: lease.cluster }, None)
+        if self.view.records.values().any(|record| record.used() == Some(lease.cluster)) {
+            let reason = Condemnation::NeverUsed;
+            return Step::Do(Act::Condemn { reason }, Why::NeverUsed { ours: identity.cluster });
+        }
+        Step::Wait(Why::AnotherInitialises { member: lease.holder }, None)
     }
 
     /// Data and no lease: the catalog was wiped. Nobody bootstraps over data; an operator says whose is the truth.

@@ -7,7 +7,7 @@ use crate::act::{Act, LeaseChange, Start};
 use crate::budget::FailureClass;
 use crate::gtid::Flavour;
 use crate::lease::{ClusterId, Config, DataId, Epoch, Lease, LeaseState, MemberId, Seat, Term};
-use crate::view::{Data, Identity, LeaseFact, MemberRecord, Server};
+use crate::view::{Data, Identity, LeaseFact, Server};
 use crate::why::Why;
 
 /// Distinguishes a copy's identity from the cluster's, which is made of the same random number.
@@ -15,61 +15,24 @@ const DATA_SALT: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Mind<'_> {
     pub(super) fn without_data(&self) -> Step {
-        match self.view.server {
-            Server::Stopped => {}
-            Server::Unknown => return Step::Wait(Why::ServerUnknown, None),
-            Server::Starting { .. } => return Step::Do(Act::FenceServer, Why::RebuildNeeded),
-            Server::Running(_) => return Step::Do(Act::StopServer, Why::RebuildNeeded),
-        }
         match &self.view.lease {
             LeaseFact::Unknown => Step::Wait(Why::CatalogNeverAnswered, None),
             LeaseFact::Absent => self.bootstrap(),
             LeaseFact::Present { lease, index } if lease.state == LeaseState::Initialising => {
                 self.initialise(lease, *index)
             }
-            LeaseFact::Present { lease, index } => match self.never_used() {
-                Some(identity) if self.is_stillborn(lease, identity) => self.begin_anew(lease, *index),
-                Some(_) | None => self.rebuild(lease),
-            },
-        }
-    }
-
-    /// The data directory with which we began a cluster that never came to be, as far as we knew when we condemned it.
-    fn never_used(&self) -> Option<Identity> {
-        match self.view.data {
-            Data::Condemned(identity) if identity.seen == Epoch::default() => Some(identity),
-            Data::Condemned(_) | Data::Unknown | Data::Empty | Data::Partial | Data::Present(_) => None,
-        }
-    }
-
-    /// Whether a lease says of a cluster that it came to be, and we know better: its only data was ours, and never used. Our write of it was late,
-    /// and the catalog had been wiped meanwhile and counted from the beginning.
-    fn is_stillborn(&self, lease: &Lease, identity: Identity) -> bool {
-        let ours = Seat { member: self.view.me, data: identity.data };
-        lease.cluster == identity.cluster && lease.config.primary == ours && lease.config.in_sync.is_empty()
-    }
-
-    /// A reason not to begin a cluster: there is one, or there was.
-    fn another_cluster(&self) -> Option<Why> {
-        let used = |record: &MemberRecord| record.data.is_some() && record.seen > Epoch::default();
-        let other = self.view.records.iter().find(|(_, record)| used(record));
-        let known = match self.view.data {
-            Data::Condemned(identity) if self.never_used().is_none() => Some(identity.cluster),
-            // That of our own that never came to be is none.
-            Data::Condemned(identity) => self.view.known_cluster.filter(|known| *known != identity.cluster),
-            Data::Unknown | Data::Empty | Data::Partial | Data::Present(_) => self.view.known_cluster,
-        };
-        match other {
-            Some((member, _)) => Some(Why::OthersHaveData { member: *member }),
-            None => known.map(|cluster| Why::CatalogWiped { cluster, seen: Epoch::default() }),
+            LeaseFact::Present { .. } => self.rebuild(),
         }
     }
 
     /// No lease, and nobody who speaks of data: begin a cluster. But only after the catalog has said so for as long as a lease lasts, so that
     /// members with data can report that they have some.
     fn bootstrap(&self) -> Step {
-        if let Some(why) = self.another_cluster() {
-            return Step::Wait(why, None);
+        if let Some(member) = self.other_with_data() {
+            return Step::Wait(Why::OthersHaveData { member }, None);
+        }
+        if let Some(cluster) = self.view.known_cluster {
+            return Step::Wait(Why::CatalogWiped { cluster, seen: Epoch::default() }, None);
         }
         let absent = self.view.lease_clock.unchanged();
         if absent < self.policy.ttl {
@@ -77,6 +40,11 @@ impl Mind<'_> {
         }
         let value = self.first_lease(Epoch { term: Term(1), change: 1 });
         self.write_value(0, LeaseChange::Create, Why::NoCluster, value)
+    }
+
+    /// Another member whose data was once part of a cluster.
+    fn other_with_data(&self) -> Option<MemberId> {
+        self.view.records.iter().find(|(_, record)| record.used().is_some()).map(|(member, _)| *member)
     }
 
     fn first_lease(&self, epoch: Epoch) -> Lease {
@@ -99,21 +67,19 @@ impl Mind<'_> {
             let act = Act::InitialiseCluster { cluster: lease.cluster, data, term: lease.epoch.term };
             return Step::Do(act, Why::Initialising { cluster: lease.cluster });
         }
-        self.begin_anew(lease, index)
-    }
-
-    /// Our own from before a crash, or another's that is gone: begin anew, with a new identity, so that what is left of it is known as such.
-    fn begin_anew(&self, lease: &Lease, index: u64) -> Step {
-        if let Some(why) = self.another_cluster() {
-            return Step::Wait(why, None);
+        if let Some(cluster) = self.view.known_cluster {
+            return Step::Wait(Why::CatalogWiped { cluster, seen: Epoch::default() }, None);
         }
-        let (member, begun) = (lease.holder, lease.state == LeaseState::Initialising);
-        let why = Why::InitialiserGone { member };
-        if !(begun && member == self.view.me) && self.view.lease_clock.unchanged() < self.policy.expiry() {
-            return Step::Wait(if begun { Why::AnotherInitialises { member } } else { why }, None);
+        if let Some(member) = self.other_with_data() {
+            return Step::Wait(Why::OthersHaveData { member }, None);
         }
-        let epoch = Epoch { term: lease.epoch.term.next(), change: lease.epoch.change + 1 };
-        self.write_value(index, LeaseChange::Create, why, self.first_lease(epoch))
+        // Our own from before a crash, or another's that is gone: begin anew, with a new identity, so that what is left of it is known as such.
+        if lease.holder == self.view.me || self.has_lapsed(lease) {
+            let epoch = Epoch { term: lease.epoch.term.next(), change: lease.epoch.change + 1 };
+            let why = Why::InitialiserGone { member: lease.holder };
+            return self.write_value(index, LeaseChange::Create, why, self.first_lease(epoch));
+        }
+        Step::Wait(Why::AnotherInitialises { member: lease.holder }, None)
     }
 
     /// Our data is complete, and nobody has used it yet.
@@ -142,7 +108,14 @@ impl Mind<'_> {
     }
 
     /// No usable data and a cluster: copy it from who is best placed to give it.
-    fn rebuild(&self, lease: &Lease) -> Step {
+    pub(super) fn rebuild(&self) -> Step {
+        match self.view.server {
+            Server::Stopped => {}
+            Server::Unknown => return Step::Wait(Why::ServerUnknown, None),
+            Server::Starting { .. } => return Step::Do(Act::FenceServer, Why::RebuildNeeded),
+            Server::Running(_) => return Step::Do(Act::StopServer, Why::RebuildNeeded),
+        }
+        let Some((lease, _)) = self.view.lease() else { return Step::Wait(Why::NoDonor, None) };
         // It was taken into the set at the moment at which it was condemned: it goes when it has been dropped.
         if let Data::Condemned(identity) = self.view.data
             && lease.config.has(Seat { member: self.view.me, data: identity.data })

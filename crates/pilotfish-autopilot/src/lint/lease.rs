@@ -5,7 +5,7 @@ use crate::act::LeaseChange;
 use crate::gtid::GtidSet;
 use crate::lease::{Config, Lease, LeaseState, MemberId, Seat};
 use crate::policy::Durability;
-use crate::view::{Access, Acking, LeaseFact, Mode, Server};
+use crate::view::{Access, Acking, Data, LeaseFact, Mode, Server};
 
 impl Judge<'_> {
     pub(super) fn lease_write(&mut self, cas: u64, change: LeaseChange, value: &Lease) {
@@ -24,7 +24,7 @@ impl Judge<'_> {
     fn without_former(&mut self, change: LeaseChange, value: &Lease) {
         match change {
             LeaseChange::Create => {
-                self.demand(self.has_nothing(), Objection::NotOursToInitialise);
+                self.demand(matches!(self.view.data, Data::Empty | Data::Partial), Objection::NotOursToInitialise);
                 self.demand(value.state == LeaseState::Initialising, Objection::ChangesTooMuch);
             }
             LeaseChange::Adopt => self.adopt(value),
@@ -57,10 +57,7 @@ impl Judge<'_> {
         }
         match change {
             LeaseChange::Create => {
-                let began = former.state == LeaseState::Initialising;
-                let ours = Some(former.config.primary) == self.own_seat() && former.config.in_sync.is_empty();
-                self.demand(self.has_nothing() && (began || ours && self.is_free()), Objection::NotOursToInitialise);
-                self.demand(value.state == LeaseState::Initialising, Objection::ChangesTooMuch);
+                self.demand(former.state == LeaseState::Initialising, Objection::NotOursToInitialise);
                 self.demand(value.epoch.term > former.epoch.term, Objection::WrongEpoch);
             }
             LeaseChange::Adopt => self.adopt(value),

@@ -264,22 +264,23 @@ impl<'a> Judge<'a> {
         let ours = self.lease_value().is_some_and(|lease| {
             lease.state == LeaseState::Initialising && lease.cluster == cluster && self.holds(lease.epoch.term)
         });
-        self.demand(ours && self.has_nothing(), Objection::NotOursToInitialise);
-    }
-
-    /// No data, or data in which nobody ever wrote.
-    fn has_nothing(&self) -> bool {
-        match self.view.data {
-            Data::Empty | Data::Partial => true,
-            Data::Condemned(identity) => identity.seen == Epoch::default(),
-            Data::Unknown | Data::Present(_) => false,
-        }
+        let nothing = matches!(self.view.data, Data::Empty | Data::Partial);
+        self.demand(ours && nothing, Objection::NotOursToInitialise);
     }
 
     fn condemn(&mut self, reason: &Condemnation) {
         let never_used = self.view.identity().is_some_and(|identity| identity.seen == Epoch::default());
         let fits = match reason {
-            Condemnation::NeverUsed => never_used,
+            // While nobody has used the other cluster, ours may still come to be.
+            Condemnation::NeverUsed => {
+                never_used
+                    && self.view.records.values().any(|record| {
+                        let theirs = record.data.map(|(cluster, _)| cluster);
+                        record.seen.term.0 > 0
+                            && theirs.is_some()
+                            && theirs == self.lease_value().map(|lease| lease.cluster)
+                    })
+            }
             Condemnation::Errant(_) | Condemnation::Purged | Condemnation::ApplierStopped => self.succeeded(),
         };
         self.demand(fits && !self.counts_on_us(), Objection::OthersCountOnIt);

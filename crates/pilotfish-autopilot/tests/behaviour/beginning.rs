@@ -1,96 +1,76 @@
-//! How a cluster is begun, and when not. A lease can say of one that it came to be when only its first member knows that it did not: that
-//! member's write was late, and the catalog was wiped meanwhile and counted its indexes from the beginning.
+//! How a cluster is begun while the catalog is wiped. Its indexes begin again, so a write that is late can fit: also the one with which a
+//! cluster's first member says that it came to be, when another is being begun already.
 
 use std::collections::BTreeMap;
 
 use pilotfish_autopilot::*;
 
-use super::decisions::{ME, TTL, at, follower, record, role};
-use super::traps::{leader, unchanged_until, with_lease, with_server};
+use super::decisions::{ME, TTL, at, decided, follower, record, role};
+use super::traps::{leader, with_lease, with_server};
 
-const OURS: ClusterId = ClusterId(7);
-
-/// Member 2 began a cluster, and condemned its data for another that was being begun; now the lease says that the first came to be.
-fn stillborn() -> View {
+/// Member 2 has begun cluster 7, of which nobody has heard; in the catalog is another, of member 3.
+fn overtaken() -> View {
     let mut view = follower();
-    view.data =
-        Data::Condemned(Identity { cluster: OURS, data: DataId(2), promise: Term::default(), seen: Epoch::default() });
-    view.server = Server::Stopped;
-    view.known_cluster = Some(OURS);
+    let Data::Present(identity) = &mut view.data else { panic!("there is data") };
+    (identity.promise, identity.seen) = (Term::default(), Epoch::default());
     with_lease(&mut view, |lease| {
-        *lease = Lease {
-            epoch: Epoch { term: Term(1), change: 3 },
-            holder: ME,
-            state: LeaseState::Released,
-            config: Config { primary: Seat { member: ME, data: DataId(2) }, in_sync: BTreeMap::new(), acks: 0 },
-            ..lease.clone()
-        };
+        lease.cluster = ClusterId(8);
+        lease.epoch = Epoch { term: Term(1), change: 1 };
+        lease.holder = MemberId(3);
+        lease.state = LeaseState::Initialising;
+        let primary = Seat { member: MemberId(3), data: DataId(0) };
+        lease.config = Config { primary, in_sync: BTreeMap::new(), acks: 0 };
     });
-    unchanged_until(&mut view.lease_clock, 5_000, 10_000);
     view
 }
 
-fn waits_for(view: &View, why: &Why) {
-    let decision = role(view);
-    assert_eq!((&decision.act, &decision.why), (&Act::Wait, why));
+/// What member 3 says of itself.
+fn says(cluster: ClusterId, seen: Epoch) -> BTreeMap<MemberId, MemberRecord> {
+    let data = Some((cluster, DataId(3)));
+    BTreeMap::from([(MemberId(3), MemberRecord { data, seen, ..record(3, "0-1-1") })])
 }
 
 #[test]
-fn what_never_came_to_be_is_begun_anew_by_who_knows_that() {
-    let view = stillborn();
-    let Act::WriteLease { change: LeaseChange::Create, value, cas: 40 } = role(&view).act else {
-        panic!("{:?}", role(&view))
+fn data_that_was_never_used_is_kept_until_somebody_has_used_the_other_cluster() {
+    let first = Epoch { term: Term(1), change: 2 };
+    let mut view = overtaken();
+    let waits = |view: &View| {
+        assert_eq!((role(view).act, role(view).why), (Act::Wait, Why::AnotherInitialises { member: MemberId(3) }));
     };
-    assert_eq!((value.cluster, value.state, value.holder), (ClusterId(99), LeaseState::Initialising, ME));
-    assert_eq!(value.epoch, Epoch { term: Term(2), change: 4 });
-    // Also if the member died before it initialised; and what it holds, it initialises over the data that was never used.
-    let mut begun = stillborn();
-    begun.lease = LeaseFact::Present { lease: (*value).clone(), index: 41 };
-    assert!(matches!(role(&begun).act, Act::WriteLease { change: LeaseChange::Create, cas: 41, .. }));
-    begun.holding = Some(Holding { lease: *value, sent: at(9_900), since: at(9_900) });
-    assert!(matches!(role(&begun).act, Act::InitialiseCluster { cluster: ClusterId(99), .. }));
-}
-
-#[test]
-fn members_with_data_have_time_to_say_so_before_a_cluster_is_begun_anew() {
-    let mut view = stillborn();
-    view.lease_clock = LeaseClock::default();
-    unchanged_until(&mut view.lease_clock, 8_000, 10_000);
-    waits_for(&view, &Why::InitialiserGone { member: ME });
-    let mut view = stillborn();
-    view.records = BTreeMap::from([(MemberId(3), record(3, "0-1-15"))]);
-    waits_for(&view, &Why::OthersHaveData { member: MemberId(3) });
-    let mut view = stillborn();
-    view.known_cluster = Some(ClusterId(8));
-    waits_for(&view, &Why::CatalogWiped { cluster: ClusterId(8), seen: Epoch::default() });
-}
-
-#[test]
-fn a_server_on_data_of_no_use_is_stopped_before_anything_is_begun() {
-    let mut view = stillborn();
-    view.server = follower().server;
-    assert_eq!((role(&view).act, role(&view).why), (Act::StopServer, Why::RebuildNeeded));
-}
-
-#[test]
-fn a_cluster_that_may_have_been_used_is_not_begun_anew() {
-    let begin = role(&stillborn());
-    let mut used = stillborn();
-    let Data::Condemned(identity) = &mut used.data else { panic!("it is condemned") };
-    identity.seen = Epoch { term: Term(1), change: 3 };
-    let mut others = stillborn();
-    with_lease(&mut others, |lease| {
-        lease.config.in_sync.insert(MemberId(3), DataId(3));
+    waits(&view);
+    // Its data is complete; then it says that it came to be, which may still be overwritten; and others tell of other clusters.
+    view.records = says(ClusterId(8), Epoch::default());
+    waits(&view);
+    with_lease(&mut view, |lease| {
+        lease.state = LeaseState::Held;
+        lease.epoch = first;
+        lease.config.primary.data = DataId(3);
     });
-    let mut another_copy = stillborn();
-    with_lease(&mut another_copy, |lease| lease.config.primary.data = DataId(22));
-    let mut lost = stillborn();
-    lost.data = Data::Empty;
-    for view in [used, others, another_copy, lost] {
-        waits_for(&view, &Why::NoDonor);
-        let objections = lint(&view, &Policy::with_ttl(TTL), at(10_000), &begin);
-        assert!(objections.contains(&Objection::NotOursToInitialise), "{objections:?}");
-    }
+    waits(&view);
+    let mut others = view.clone();
+    others.records = says(ClusterId(9), first);
+    waits(&others);
+    view.records = says(ClusterId(8), first);
+    let condemn = role(&view);
+    assert_eq!(condemn.act, Act::Condemn { reason: Condemnation::NeverUsed });
+    assert_eq!(lint(&others, &Policy::with_ttl(TTL), at(10_000), &condemn), [Objection::OthersCountOnIt]);
+}
+
+#[test]
+fn a_cluster_whose_first_write_was_late_comes_to_be_all_the_same() {
+    let mut view = overtaken();
+    with_lease(&mut view, |lease| {
+        let primary = Seat { member: ME, data: DataId(2) };
+        *lease = Lease {
+            cluster: ClusterId(7),
+            epoch: Epoch { term: Term(1), change: 2 },
+            holder: ME,
+            state: LeaseState::Held,
+            config: Config { primary, in_sync: BTreeMap::new(), acks: 0 },
+            ..lease.clone()
+        };
+    });
+    assert_eq!(decided(&view).act, Act::Remember { seen: Epoch { term: Term(1), change: 2 } });
 }
 
 #[test]
@@ -103,18 +83,4 @@ fn nothing_is_written_in_data_that_would_not_say_so() {
     identity.seen = Epoch::default();
     assert!(matches!(role(&view).act, Act::Remember { .. }));
     assert_eq!(lint(&view, &Policy::with_ttl(TTL), at(10_000), &open), [Objection::WrongEpoch]);
-}
-
-#[test]
-fn without_a_lease_data_that_was_never_used_is_as_good_as_none() {
-    let mut view = stillborn();
-    view.lease = LeaseFact::Absent;
-    let Act::WriteLease { change: LeaseChange::Create, value, cas: 0 } = role(&view).act else {
-        panic!("{:?}", role(&view))
-    };
-    assert_eq!(value.state, LeaseState::Initialising);
-    let Data::Condemned(identity) = &mut view.data else { panic!("it is condemned") };
-    identity.seen = Epoch { term: Term(1), change: 3 };
-    view.known_cluster = None;
-    waits_for(&view, &Why::CatalogWiped { cluster: OURS, seen: Epoch::default() });
 }

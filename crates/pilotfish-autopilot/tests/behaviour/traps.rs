@@ -48,7 +48,7 @@ fn renewed_long_ago(view: &mut View) {
 }
 
 /// Answers of the catalog, half a second apart, that the lease is as it was.
-pub(crate) fn unchanged_until(clock: &mut LeaseClock, from: u64, to: u64) {
+fn unchanged_until(clock: &mut LeaseClock, from: u64, to: u64) {
     let gap = Policy::with_ttl(TTL).longest_gap();
     (from..=to).step_by(500).for_each(|ms| clock.answered(at(ms), 40, gap));
 }
