@@ -1,4 +1,5 @@
-//! Failover of three members, as a client sees it: from the last acknowledged write before a fault to the first after it.
+//! Failover of three members, as a client sees it: from the last acknowledged write before a fault to the first after it. Beside it, what a client
+//! needs at least: a new connection to the same primary before the fault, and one answer.
 //!
 //! Peers of the same faults, with MySQL or PostgreSQL on Debian 12, two cores, small data: orchestrator 3.2.6 (MariaDB, 1 s polls) 2.5 s for a server
 //! that was killed; Patroni 4.1.5 2.2 to 6.3 s for the same, 19.8 to 23.2 s for a lost node, 22.0 to 28.6 s for one that hangs, 2.3 s for a
@@ -217,17 +218,18 @@ fn measure(kit: &Kit, options: &Options, flavour: Flavour, on_consul: bool) -> R
         options.faults.is_empty() || options.faults.iter().any(|part| fault.name.contains(part.as_str()))
     };
     for fault in FAULTS.iter().filter(|fault| on_consul || !fault.of_consul).filter(wanted) {
-        let mut gaps = Vec::new();
+        let (mut gaps, mut floors) = (Vec::new(), Vec::new());
         let runs = options.runs.min(fault.runs);
         for run in 1..=runs {
             kit.interrupt.check()?;
+            floors.push(connected(&site)?.as_secs_f64() * 1e3);
             let (gap, tally) = once(&mut site, fault)?;
             let gap = gap.as_secs_f64() * 1e3;
             eprintln!("    {name}: {}, {run} of {runs}: {gap:.1} ms", fault.name);
             gaps.push(gap);
             tallies.push(tally);
         }
-        let row = Row::new(format!("{name}: {}", fault.name), "ms", Figure::of(gaps));
+        let row = Row::new(format!("{name}: {}", fault.name), "ms", Figure::of(gaps)).beside(Figure::of(floors));
         rows.push(match fault.goals {
             Some(goals) => row.goal(goals[usize::from(flavour == Flavour::MySql)]),
             None => row,
@@ -238,6 +240,14 @@ fn measure(kit: &Kit, options: &Options, flavour: Flavour, on_consul: bool) -> R
     let acknowledged: usize = tallies.iter().map(|tally| tally.acknowledged.len()).sum();
     eprintln!("    {name}: {acknowledged} acknowledged writes, none lost; all members equal");
     Ok(rows)
+}
+
+/// How long a client needs for a new connection to the primary and an answer.
+fn connected(site: &Site) -> Result<Duration> {
+    let client = site.cluster.members[site.cluster.settle()].client();
+    let began = Instant::now();
+    client.query("SELECT 1").context("the primary does not answer")?;
+    Ok(began.elapsed())
 }
 
 fn once(site: &mut Site, fault: &Fault) -> Result<(Duration, Tally)> {
