@@ -56,6 +56,24 @@ fn data_that_was_never_used_is_kept_until_somebody_has_used_the_other_cluster() 
     assert_eq!(lint(&others, &Policy::with_ttl(TTL), at(10_000), &condemn), [Objection::OthersCountOnIt]);
 }
 
+/// As when the catalog was wiped while the member built its data, and it has taken the lease for another cluster meanwhile.
+#[test]
+fn data_that_waits_can_be_adopted_also_by_who_holds_the_other_lease() {
+    let mut view = overtaken();
+    with_lease(&mut view, |lease| {
+        lease.holder = ME;
+        lease.config.primary = Seat { member: ME, data: DataId(0) };
+    });
+    let LeaseFact::Present { lease, .. } = &view.lease else { panic!("there is one") };
+    view.holding = Some(Holding { lease: lease.clone(), sent: at(9_900), since: at(9_000) });
+    assert_eq!((role(&view).act, role(&view).why), (Act::Wait, Why::AnotherInitialises { member: ME }));
+    view.orders.adopt = Some(ME);
+    let Act::WriteLease { change: LeaseChange::Adopt, value, cas: 40 } = role(&view).act else {
+        panic!("{:?}", role(&view))
+    };
+    assert_eq!((value.cluster, value.config.primary), (ClusterId(7), Seat { member: ME, data: DataId(2) }));
+}
+
 #[test]
 fn a_cluster_whose_first_write_was_late_comes_to_be_all_the_same() {
     let mut view = overtaken();
