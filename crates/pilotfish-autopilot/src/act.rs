@@ -7,7 +7,8 @@ use alloc::collections::BTreeSet;
 use crate::budget::FailureClass;
 use crate::gtid::GtidSet;
 use crate::lease::{ClusterId, DataId, Epoch, Lease, MemberId, Term};
-use crate::view::{MemberRecord, Mode, Role, Vote};
+use crate::record::{MemberRecord, Mode, Vote};
+use crate::view::Role;
 
 /// One act.
 #[derive(Clone, Debug, PartialEq, Eq)]

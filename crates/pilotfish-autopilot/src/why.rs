@@ -6,7 +6,8 @@ use core::time::Duration;
 use crate::budget::FailureClass;
 use crate::gtid::GtidSet;
 use crate::lease::{ClusterId, Epoch, MemberId, Term};
-use crate::view::{Mode, Role};
+use crate::record::Mode;
+use crate::view::Role;
 
 /// One table for what belongs together: the reason, its values, its name for metrics, its sentence.
 macro_rules! reasons {
@@ -113,7 +114,7 @@ reasons! {
         /// What the catalog shows.
         catalog: ClusterId,
     } = "foreign-cluster",
-        ["refused: the data is of cluster {:016x}, the catalog of cluster {:016x}; give this member another data directory or the other catalog", ours.0, catalog.0];
+        ["refused: the data is of cluster {:016x}, the catalog of cluster {:016x}; give this member the other catalog or another data directory, or `adopt` the right data", ours.0, catalog.0];
     /// Another member has data, so no cluster is begun.
     OthersHaveData {
         /// The member.

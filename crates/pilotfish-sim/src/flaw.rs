@@ -3,7 +3,8 @@
 //! Most are told as a lie: the flawed member decides by the true rules about a view in which one thing is wrong.
 
 use pilotfish_autopilot::{
-    Act, Data, Decision, GtidSet, LeaseChange, LeaseFact, Policy, Seat, Server, Start, Time, View, decide,
+    Act, Data, Decision, GtidSet, LastRead, LeaseChange, LeaseFact, MemberRecord, Policy, Seat, Server, Start, Time,
+    View, decide,
 };
 
 /// A planted bug.
@@ -49,11 +50,13 @@ pub enum Flaw {
     IgnoresHigherTerm,
     /// Commits that wait are released without asking who has executed them.
     ReleasesUnheld,
+    /// A cluster is used for the first time without telling anybody before, and without asking whether another is.
+    UsesUntold,
 }
 
 impl Flaw {
     /// All planted bugs.
-    pub const ALL: [Flaw; 19] = [
+    pub const ALL: [Flaw; 20] = [
         Flaw::DropsAVote,
         Flaw::SkipsDrain,
         Flaw::RenewsLate,
@@ -73,6 +76,7 @@ impl Flaw {
         Flaw::OpensUnestablished,
         Flaw::IgnoresHigherTerm,
         Flaw::ReleasesUnheld,
+        Flaw::UsesUntold,
     ];
 
     /// Decides as a member with this bug.
@@ -126,6 +130,17 @@ impl Flaw {
             }
 
             Flaw::TakesEarly if !held => policy.ttl /= 10,
+            Flaw::UsesUntold => {
+                if let Some((lease, index)) = view.lease() {
+                    let (cluster, used) = (lease.cluster, Some(lease.cluster));
+                    view.last_read = LastRead { index, used };
+                    let ours = |record: &MemberRecord| record.used().is_none_or(|used| used == cluster);
+                    // But a cluster is not begun beside another.
+                    if view.identity().is_some_and(|identity| identity.cluster == cluster) {
+                        view.records.retain(|_, record| ours(record));
+                    }
+                }
+            }
             Flaw::JoinsErrant => {
                 if let Some(source) = &mut view.source {
                     source.executed = source.executed.union(&source.ours).unwrap_or_else(|| source.executed.clone());

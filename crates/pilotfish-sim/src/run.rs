@@ -314,18 +314,23 @@ impl Run {
             return;
         }
         let world = &mut self.world;
-        let best = (0..world.members.len()).filter(|m| world.members[*m].disk.database.is_some()).max_by_key(|m| {
+        let usable = |m: &usize| matches!(world.members[*m].disk.data, Data::Present(_));
+        let best = (0..world.members.len()).filter(usable).max_by_key(|m| {
             let database = world.members[*m].disk.database.as_ref();
             let acked = database.map_or(0, |database| {
                 (0..world.gtids.len() as u32).filter(|txn| world.acked.has(*txn) && database.in_any.has(*txn)).count()
             });
             let sound = database.is_some_and(|database| !database.applier_broken);
-            (world.members[*m].server.writable, sound, acked, std::cmp::Reverse(*m))
+            let leads = world.catalog.now.lease.as_ref().is_some_and(|(lease, _)| lease.holder == world.members[*m].id);
+            (world.members[*m].server.writable, sound, acked, leads, std::cmp::Reverse(*m))
         });
         let Some(best) = best else { return };
         let id = best as u32 + 1;
         if world.catalog_resets > 0 && world.catalog.now.orders.adopt.is_none() {
             world.fault(Fault::Adopt(id));
+        }
+        if waited > 16 * SECOND {
+            world.rebuild_foreign(MemberId(id));
         }
         let lost_disk = world.members.iter().any(|member| member.disk.rebuilt > 0);
         let lease_free = world.primary().is_none();
@@ -444,6 +449,28 @@ fn member(id: u32, schedule: &Schedule, rng: &mut Rng) -> Member {
             order_seen: None,
             stopping: false,
         },
+    }
+}
+
+impl World {
+    /// An operator has members rebuilt whose data is of another cluster than the primary's.
+    fn rebuild_foreign(&mut self, primary: MemberId) {
+        let Some((lease, _)) = self.catalog.now.lease.clone().filter(|(lease, _)| lease.holder == primary) else {
+            return;
+        };
+        for m in 0..self.members.len() {
+            let member = &mut self.members[m];
+            if let Data::Present(identity) = member.disk.data
+                && identity.cluster != lease.cluster
+                && !member.server.writable
+                && member.supervisor.view.busy.server.is_none()
+            {
+                member.disk.data = Data::Condemned(identity);
+                member.supervisor.view.data = member.disk.data;
+                self.tell(|| format!("*** rebuild {}", m + 1));
+                self.look_soon(m);
+            }
+        }
     }
 }
 

@@ -369,6 +369,8 @@ impl World {
     fn statement_time(&mut self, m: Index, act: &Act) -> u64 {
         let disk = self.disk_delay(m);
         disk + match act {
+            // Many a server takes longer to build its first data than a lease lasts.
+            Act::InitialiseCluster { .. } if self.rng.chance(20) => self.rng.range(1_000_000, 10_000_000),
             Act::InitialiseCluster { .. } => self.rng.range(100_000, 600_000),
             Act::Rebuild { .. } => self.rng.range(100_000, 800_000),
             // A receiver of a source that hangs takes long to stop.

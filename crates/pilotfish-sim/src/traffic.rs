@@ -102,6 +102,8 @@ impl World {
                     let me = supervisor.view.me;
                     supervisor.record_index = index;
                     supervisor.view.records.insert(me, (*record).clone());
+                    // The next snapshot says whether it is there, also if it is of a catalog that was wiped meanwhile.
+                    supervisor.known.records = Rc::default();
                 } else {
                     self.poll_again(m, 100);
                 }
@@ -274,6 +276,7 @@ impl World {
             }
             supervisor.record_index = snapshot.records.get(&view.me).map_or(0, |(_, index)| *index);
         }
+        view.catalog_was_read();
         let switchover = snapshot.orders.switchover.map(|order| {
             let since = match supervisor.order_seen {
                 Some((id, since)) if id == order.id => since,

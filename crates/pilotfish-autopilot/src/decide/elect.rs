@@ -7,7 +7,8 @@ use super::{Mind, Step, can_apply};
 use crate::act::{Act, LeaseChange};
 use crate::budget::FailureClass;
 use crate::lease::{Config, Lease, LeaseState, Seat, Term};
-use crate::view::{Catalog, Identity, Receiver, ServerFacts, Vote};
+use crate::record::Vote;
+use crate::view::{Catalog, Identity, Receiver, ServerFacts};
 use crate::why::Why;
 
 impl Mind<'_> {

@@ -8,8 +8,9 @@ use core::time::Duration;
 use super::{LAST_RESORT, Mind, Step, can_apply, is_drained};
 use crate::act::{Act, LeaseChange};
 use crate::lease::{Config, Lease, LeaseState, Seat};
+use crate::record::{Mode, Vote};
 use crate::time::Time;
-use crate::view::{Mode, Receiver, ServerFacts, Vote};
+use crate::view::{Receiver, ServerFacts};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -37,7 +38,12 @@ impl Mind<'_> {
         let covered = self.votes(lease, term).filter(has_all).count();
         let needed = self.needed(&lease.config);
         if covered < needed {
-            return Step::Wait(Why::NotGreatest { term, covered, needed }, None);
+            let why = Why::NotGreatest { term, covered, needed };
+            if self.held_for() < self.policy.leave_after * LAST_RESORT {
+                return Step::Wait(why, self.after_claim(LAST_RESORT));
+            }
+            // The votes went with a catalog that was restored from a backup: those who gave them follow us, and vote again only for a free lease.
+            return self.write(lease, index, LeaseChange::Release, why, |value| value.state = LeaseState::Released);
         }
         let mut admit = lease.config.members();
         admit.remove(&self.view.me);

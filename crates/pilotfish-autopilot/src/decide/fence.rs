@@ -49,10 +49,11 @@ impl Mind<'_> {
         self.view.busy.server == Some(Act::FenceServer)
     }
 
-    /// Whether the lease says that what we hold is over: another has it, or it was given up.
+    /// Whether the lease says that what we hold is over: another has it, or it was given up, or an operator has said that other data is the truth.
     fn is_superseded(&self, ours: &Lease, lease: &Lease) -> bool {
         let newer = lease.epoch > ours.epoch || lease.epoch.term > ours.epoch.term;
-        lease.cluster == ours.cluster && newer && self.held().is_none()
+        let over = if lease.cluster == ours.cluster { newer } else { lease.forced };
+        over && self.held().is_none()
     }
 
     fn hung_replica(&self, facts: &ServerFacts) -> Step {

@@ -4,7 +4,8 @@ use super::{Mind, QUIET, Step, can_apply, is_drained};
 use crate::act::{Act, Condemnation};
 use crate::gtid::{Flavour, GtidSet};
 use crate::lease::{Lease, Seat};
-use crate::view::{Applier, Catalog, Identity, Mode, Receiver, ServerFacts, SourceFacts, Unanswered};
+use crate::record::Mode;
+use crate::view::{Applier, Catalog, Identity, Receiver, ServerFacts, SourceFacts, Unanswered};
 use crate::why::Why;
 
 impl Mind<'_> {

@@ -39,8 +39,9 @@ use crate::budget::FailureClass;
 use crate::gtid::GtidSet;
 use crate::lease::{Config, Lease, LeaseState, MemberId, Seat};
 use crate::policy::{Durability, Policy};
+use crate::record::{Following, MemberRecord, Mode};
 use crate::time::Time;
-use crate::view::{Applier, Following, MemberRecord, Mode, ServerFacts, View};
+use crate::view::{Applier, ServerFacts, View};
 use crate::why::Why;
 
 /// After so many times `leave_after` a holder does without a replica what it would rather do with one.
@@ -241,12 +242,10 @@ impl<'a> Mind<'a> {
 
 fn depends_on_server(change: LeaseChange) -> bool {
     match change {
+        LeaseChange::Renew | LeaseChange::Retake | LeaseChange::Reassert | LeaseChange::Release => false,
+        // What is being built is of the cluster that was begun before.
         LeaseChange::Create
-        | LeaseChange::Renew
-        | LeaseChange::Retake
-        | LeaseChange::Reassert
-        | LeaseChange::Release => false,
-        LeaseChange::Take
+        | LeaseChange::Take
         | LeaseChange::Force
         | LeaseChange::Adopt
         | LeaseChange::Establish

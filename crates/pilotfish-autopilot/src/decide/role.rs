@@ -2,8 +2,9 @@
 
 use super::{Mind, QUIET, Step};
 use crate::act::{Act, Condemnation, LeaseChange};
-use crate::lease::{Epoch, Lease, LeaseState, Term};
-use crate::view::{Access, Data, Identity, LeaseFact, MemberRecord, Server};
+use crate::lease::{Epoch, Lease, LeaseState, MemberId};
+use crate::record::MemberRecord;
+use crate::view::{Access, Data, Identity, LeaseFact, Server};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -29,10 +30,26 @@ impl Mind<'_> {
 
     /// A lease that was not seen before is written down, also by who does nothing else: else it could not take it if it were handed over.
     fn news(&self) -> Option<Step> {
-        let (identity, (lease, _)) = (self.view.identity()?, self.view.lease()?);
+        let (identity, (lease, index)) = (self.view.identity()?, self.view.lease()?);
         let ours = lease.cluster == identity.cluster && lease.state != LeaseState::Initialising;
-        (ours && lease.epoch > identity.seen)
-            .then_some(Step::Do(Act::Remember { seen: lease.epoch }, Why::NewEpoch { epoch: lease.epoch }))
+        if !ours || lease.epoch <= identity.seen {
+            return None;
+        }
+        let why = Why::NewEpoch { epoch: lease.epoch };
+        if let Some(member) = self.rival(lease, identity) {
+            return Some(Step::Wait(Why::OthersHaveData { member }, None));
+        }
+        if identity.seen == Epoch::default() && self.view.last_read.index != index {
+            return Some(Step::Wait(why, None));
+        }
+        Some(Step::Do(Act::Remember { seen: lease.epoch }, why))
+    }
+
+    /// Our cluster comes to be, but others use another: ours was begun before the catalog was wiped, and its write came late, and fit. Who used
+    /// the other has said so before it opened.
+    fn rival(&self, lease: &Lease, identity: Identity) -> Option<MemberId> {
+        let first = identity.seen == Epoch::default() && !lease.forced;
+        self.user_of(&|cluster| cluster != lease.cluster).filter(|_| first)
     }
 
     /// Nothing is held: the server may stop, politely if it takes no writes.
@@ -62,17 +79,13 @@ impl Mind<'_> {
             LeaseFact::Present { lease, index } => (lease, *index),
         };
         if lease.cluster != identity.cluster {
-            // Only an operator may put another cluster's lease aside.
-            return if self.view.orders.adopt == Some(self.view.me) {
-                self.adopt(identity, index)
-            } else {
-                self.foreign(identity, lease)
-            };
+            return self.foreign(identity, lease, index);
         }
         if lease.epoch < identity.seen {
             return self.went_back(identity, lease, index);
         }
-        if self.view.orders.adopt == Some(self.view.me) && self.others_saw_newer(lease) {
+        let disputed = self.others_saw_newer(lease) || self.rival(lease, identity).is_some();
+        if self.view.orders.adopt == Some(self.view.me) && disputed {
             return self.adopt(identity, index);
         }
         if lease.state == LeaseState::Initialising {
@@ -103,15 +116,22 @@ impl Mind<'_> {
 
     /// The catalog is of another cluster than our data. What was never part of a cluster may go, but not before somebody has used the other: the
     /// catalog was wiped while ours was being begun, and our write that says that it came to be may still arrive, and fit.
-    fn foreign(&self, identity: Identity, lease: &Lease) -> Step {
-        if identity.seen > Epoch::default() {
-            return Step::Wait(Why::ForeignCluster { ours: identity.cluster, catalog: lease.cluster }, None);
-        }
-        if self.view.records.values().any(|record| record.used() == Some(lease.cluster)) {
+    fn foreign(&self, identity: Identity, lease: &Lease, index: u64) -> Step {
+        let never_used = identity.seen == Epoch::default();
+        if never_used && self.user_of(&|cluster| cluster == lease.cluster).is_some() {
             let reason = Condemnation::NeverUsed;
             return Step::Do(Act::Condemn { reason }, Why::NeverUsed { ours: identity.cluster });
         }
-        Step::Wait(Why::AnotherInitialises { member: lease.holder }, None)
+        // Only an operator may put another cluster's lease aside.
+        if self.view.orders.adopt == Some(self.view.me) {
+            return self.adopt(identity, index);
+        }
+        let begun = never_used && lease.holder != self.view.me && !self.has_lapsed(lease);
+        let why = match begun {
+            true => Why::AnotherInitialises { member: lease.holder },
+            false => Why::ForeignCluster { ours: identity.cluster, catalog: lease.cluster },
+        };
+        Step::Wait(why, None)
     }
 
     /// Data and no lease: the catalog was wiped. Nobody bootstraps over data; an operator says whose is the truth.
@@ -159,9 +179,18 @@ impl Mind<'_> {
                 Server::Unknown | Server::Starting { .. } | Server::Running(_) => Step::Wait(why, None),
             };
         };
-        let told = self.view.records.values().map(|record| record.promise.max(record.seen.term));
-        let highest = self.view.votes.iter().map(|vote| vote.term).chain(told).max().unwrap_or_default();
-        let term = Term(highest.max(identity.promise).max(identity.seen.term).0 + 1);
+        // Above all that was ever told.
+        let mut highest = identity.promise.max(identity.seen.term);
+        if let Some((lease, _)) = self.view.lease() {
+            highest = highest.max(lease.epoch.term);
+        }
+        for vote in &self.view.votes {
+            highest = highest.max(vote.term);
+        }
+        for record in self.view.records.values() {
+            highest = highest.max(record.promise).max(record.seen.term);
+        }
+        let term = highest.next();
         let mut value = Lease {
             cluster: identity.cluster,
             epoch: Epoch { term, change: identity.seen.change + 1 },

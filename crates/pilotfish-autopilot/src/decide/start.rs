@@ -28,7 +28,7 @@ impl Mind<'_> {
     /// No lease, and nobody who speaks of data: begin a cluster. But only after the catalog has said so for as long as a lease lasts, so that
     /// members with data can report that they have some.
     fn bootstrap(&self) -> Step {
-        if let Some(member) = self.other_with_data() {
+        if let Some(member) = self.user_of(&|_| true) {
             return Step::Wait(Why::OthersHaveData { member }, None);
         }
         if let Some(cluster) = self.view.known_cluster {
@@ -42,9 +42,9 @@ impl Mind<'_> {
         self.write_value(0, LeaseChange::Create, Why::NoCluster, value)
     }
 
-    /// Another member whose data was once part of a cluster.
-    fn other_with_data(&self) -> Option<MemberId> {
-        self.view.records.iter().find(|(_, record)| record.used().is_some()).map(|(member, _)| *member)
+    /// A member whose data was once part of such a cluster.
+    pub(super) fn user_of(&self, cluster: &dyn Fn(ClusterId) -> bool) -> Option<MemberId> {
+        self.view.records.iter().find(|(_, record)| record.used().is_some_and(cluster)).map(|(member, _)| *member)
     }
 
     fn first_lease(&self, epoch: Epoch) -> Lease {
@@ -70,7 +70,7 @@ impl Mind<'_> {
         if let Some(cluster) = self.view.known_cluster {
             return Step::Wait(Why::CatalogWiped { cluster, seen: Epoch::default() }, None);
         }
-        if let Some(member) = self.other_with_data() {
+        if let Some(member) = self.user_of(&|_| true) {
             return Step::Wait(Why::OthersHaveData { member }, None);
         }
         // Our own from before a crash, or another's that is gone: begin anew, with a new identity, so that what is left of it is known as such.

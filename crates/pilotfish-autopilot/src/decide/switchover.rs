@@ -8,8 +8,9 @@ use crate::act::{Act, LeaseChange, OrderOutcome};
 use crate::budget::FailureClass;
 use crate::gtid::Flavour;
 use crate::lease::{Config, Lease, MemberId, Seat};
+use crate::record::{Following, Mode};
 use crate::time::Time;
-use crate::view::{Access, Acking, Following, Mode, Role, ServerFacts, View};
+use crate::view::{Access, Acking, Role, ServerFacts, View};
 use crate::why::Why;
 
 /// Whose position a hand-over waits for, now that the server is closed. They are asked on their own servers: what they write of themselves to the

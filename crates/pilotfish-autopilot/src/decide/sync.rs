@@ -16,7 +16,8 @@ use alloc::collections::BTreeSet;
 use super::{LAST_RESORT, Mind, Step, is_drained};
 use crate::act::{Act, LeaseChange};
 use crate::lease::{Lease, MemberId, Seat, Term, set_of};
-use crate::view::{Access, Acking, Following, MemberRecord, Mode, Receiver, ServerFacts};
+use crate::record::{Following, MemberRecord, Mode};
+use crate::view::{Access, Acking, Receiver, ServerFacts};
 use crate::why::Why;
 
 impl Mind<'_> {
@@ -106,7 +107,12 @@ impl Mind<'_> {
         if self.view.deadline(self.policy.ttl).is_none_or(|deadline| deadline.since(self.now) <= margin) {
             return Step::Wait(Why::RenewalDue { term: lease.epoch.term }, None);
         }
-        Step::Do(Act::Open { term: lease.epoch.term }, Why::Opening { term: lease.epoch.term, acks: facts.acks })
+        let why = Why::Opening { term: lease.epoch.term, acks: facts.acks };
+        // A cluster that is used for the first time says so before, and looks once more whether the lease is still its own.
+        if self.view.last_read.used != Some(lease.cluster) {
+            return Step::Wait(why, None);
+        }
+        Step::Do(Act::Open { term: lease.epoch.term }, why)
     }
 
     /// One change of the set or the acks, if the last is settled.

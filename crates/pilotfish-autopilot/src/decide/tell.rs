@@ -5,9 +5,8 @@ use core::time::Duration;
 
 use super::{Mind, QUIET, Step};
 use crate::act::Act;
-use crate::view::{
-    Access, Ailment, Applier, Catalog, Data, Following, MemberRecord, Receiver, Role, Server, ServerFacts,
-};
+use crate::record::{Ailment, Following, MemberRecord};
+use crate::view::{Access, Applier, Catalog, Data, Receiver, Role, Server, ServerFacts};
 use crate::why::Why;
 
 /// Time between two reports of a position while others wait for it.

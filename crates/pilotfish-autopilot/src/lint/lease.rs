@@ -5,7 +5,8 @@ use crate::act::LeaseChange;
 use crate::gtid::GtidSet;
 use crate::lease::{Config, Lease, LeaseState, MemberId, Seat};
 use crate::policy::Durability;
-use crate::view::{Access, Acking, Data, LeaseFact, Mode, Server};
+use crate::record::Mode;
+use crate::view::{Access, Acking, Data, LeaseFact, Server};
 
 impl Judge<'_> {
     pub(super) fn lease_write(&mut self, cas: u64, change: LeaseChange, value: &Lease) {
@@ -24,8 +25,8 @@ impl Judge<'_> {
     fn without_former(&mut self, change: LeaseChange, value: &Lease) {
         match change {
             LeaseChange::Create => {
-                self.demand(matches!(self.view.data, Data::Empty | Data::Partial), Objection::NotOursToInitialise);
                 self.demand(value.state == LeaseState::Initialising, Objection::ChangesTooMuch);
+                self.begin();
             }
             LeaseChange::Adopt => self.adopt(value),
             LeaseChange::Renew
@@ -40,6 +41,12 @@ impl Judge<'_> {
             | LeaseChange::HandOver(_)
             | LeaseChange::Release => self.objections.push(Objection::NotHeld),
         }
+    }
+
+    /// Nothing is there that could be of another cluster, and nothing is on its way.
+    fn begin(&mut self) {
+        let nothing = matches!(self.view.data, Data::Empty | Data::Partial) && self.view.busy.server.is_none();
+        self.demand(nothing, Objection::NotOursToInitialise);
     }
 
     fn adopt(&mut self, value: &Lease) {
@@ -58,6 +65,7 @@ impl Judge<'_> {
         match change {
             LeaseChange::Create => {
                 self.demand(former.state == LeaseState::Initialising, Objection::NotOursToInitialise);
+                self.begin();
                 self.demand(value.epoch.term > former.epoch.term, Objection::WrongEpoch);
             }
             LeaseChange::Adopt => self.adopt(value),

@@ -11,8 +11,9 @@ use crate::decide::Decision;
 use crate::gtid::{Flavour, GtidSet};
 use crate::lease::{Epoch, Lease, LeaseState, Seat};
 use crate::policy::Policy;
+use crate::record::Mode;
 use crate::time::Time;
-use crate::view::{Access, Data, LeaseFact, Mode, Receiver, Server, ServerFacts, View};
+use crate::view::{Access, Data, LeaseFact, Receiver, Server, ServerFacts, View};
 
 /// What is wrong with a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,7 +200,6 @@ impl<'a> Judge<'a> {
         match act {
             Act::Wait
             | Act::FenceServer
-            | Act::Remember { .. }
             | Act::PublishRecord { .. }
             | Act::Register { .. }
             | Act::Answer { .. }
@@ -221,6 +221,7 @@ impl<'a> Judge<'a> {
             }
             Act::InitialiseCluster { cluster, .. } => self.initialise(*cluster),
             Act::Condemn { reason } => self.condemn(reason),
+            Act::Remember { seen } => self.remember(*seen),
             Act::Rebuild { from, .. } => {
                 self.demand(matches!(self.view.server, Server::Stopped), Objection::ServerNotStopped);
                 let useless = !matches!(self.view.data, Data::Present(_) | Data::Unknown);
@@ -286,7 +287,21 @@ impl<'a> Judge<'a> {
         self.demand(fits && !self.counts_on_us(), Objection::OthersCountOnIt);
     }
 
-    fn vote(&mut self, vote: &crate::view::Vote) {
+    /// Data that was never used comes to be part of a cluster: nobody uses another, as the lease was read, or an operator says so.
+    fn remember(&mut self, seen: Epoch) {
+        let (Some(lease), Some(identity)) = (self.lease_value(), self.view.identity()) else {
+            return self.objections.push(Objection::NotHeld);
+        };
+        self.demand(seen == lease.epoch && identity.cluster == lease.cluster, Objection::WrongEpoch);
+        let first = identity.seen.term.0 == 0 && !lease.forced;
+        let read = matches!(self.view.lease, LeaseFact::Present { index, .. } if index == self.view.last_read.index);
+        let others = self.view.records.values().any(|record| {
+            record.seen.term.0 > 0 && record.data.is_some_and(|(cluster, _)| cluster != identity.cluster)
+        });
+        self.demand(!first || read && !others, Objection::NotOursToInitialise);
+    }
+
+    fn vote(&mut self, vote: &crate::record::Vote) {
         let facts = self.running();
         let receives = facts.is_none_or(|facts| matches!(facts.receiver, Receiver::Running { .. } | Receiver::Unknown));
         self.demand(!receives && self.view.busy.server.is_none(), Objection::StillReceives);
@@ -356,6 +371,8 @@ impl<'a> Judge<'a> {
         // What the data does not say was never used, and may be thrown away.
         let noted = self.view.identity().is_some_and(|identity| identity.seen >= lease.epoch);
         self.demand(noted, Objection::WrongEpoch);
+        // Nor may others take another cluster's data into use that do not know of this one.
+        self.demand(self.view.last_read.used == Some(lease.cluster), Objection::NotEstablished);
         self.demand(
             facts.receiver == Receiver::Stopped || facts.receiver == Receiver::Purged,
             Objection::StillReceives,

@@ -13,6 +13,7 @@ fn overtaken() -> View {
     let mut view = follower();
     let Data::Present(identity) = &mut view.data else { panic!("there is data") };
     (identity.promise, identity.seen) = (Term::default(), Epoch::default());
+    view.last_read.used = None;
     with_lease(&mut view, |lease| {
         lease.cluster = ClusterId(8);
         lease.epoch = Epoch { term: Term(1), change: 1 };
@@ -66,16 +67,50 @@ fn data_that_waits_can_be_adopted_also_by_who_holds_the_other_lease() {
     });
     let LeaseFact::Present { lease, .. } = &view.lease else { panic!("there is one") };
     view.holding = Some(Holding { lease: lease.clone(), sent: at(9_900), since: at(9_000) });
-    assert_eq!((role(&view).act, role(&view).why), (Act::Wait, Why::AnotherInitialises { member: ME }));
+    let foreign = Why::ForeignCluster { ours: ClusterId(7), catalog: ClusterId(8) };
+    assert_eq!((role(&view).act, role(&view).why), (Act::Wait, foreign));
     view.orders.adopt = Some(ME);
     let Act::WriteLease { change: LeaseChange::Adopt, value, cas: 40 } = role(&view).act else {
         panic!("{:?}", role(&view))
     };
     assert_eq!((value.cluster, value.config.primary), (ClusterId(7), Seat { member: ME, data: DataId(2) }));
+    assert_eq!(value.epoch.term, Term(2), "above what the catalog shows");
 }
 
 #[test]
-fn a_cluster_whose_first_write_was_late_comes_to_be_all_the_same() {
+fn data_that_was_never_used_is_not_adopted_over_a_cluster_that_is() {
+    let mut view = overtaken();
+    view.records = says(ClusterId(8), Epoch { term: Term(1), change: 2 });
+    view.orders.adopt = Some(ME);
+    assert_eq!(role(&view).act, Act::Condemn { reason: Condemnation::NeverUsed });
+}
+
+#[test]
+fn no_cluster_is_begun_while_data_of_another_is_being_built() {
+    let mut view = View::new(ME, Flavour::MySql, 1, at(0));
+    view.catalog = Catalog::Answers;
+    view.data = Data::Empty;
+    view.server = Server::Stopped;
+    view.lease = LeaseFact::Absent;
+    let gap = Policy::with_ttl(TTL).longest_gap();
+    (0..=20).for_each(|half| view.lease_clock.answered(at(500 * half), 0, gap));
+    let begin = role(&view);
+    assert!(matches!(begin.act, Act::WriteLease { change: LeaseChange::Create, .. }), "{begin:?}");
+    view.busy.server = Some(Act::InitialiseCluster { cluster: ClusterId(7), data: DataId(2), term: Term(1) });
+    assert_eq!(role(&view).act, Act::Wait);
+    assert_eq!(lint(&view, &Policy::with_ttl(TTL), at(10_000), &begin), [Objection::NotOursToInitialise]);
+    // Nor anew, over a lease that has lapsed.
+    let LeaseFact::Present { lease, .. } = overtaken().lease else { panic!("there is one") };
+    view.lease = LeaseFact::Present { lease, index: 40 };
+    (21..=30).for_each(|half| view.lease_clock.answered(at(500 * half), 40, gap));
+    assert_eq!(role(&view).act, Act::Wait);
+    view.busy.server = None;
+    let begin = role(&view);
+    assert!(matches!(begin.act, Act::WriteLease { change: LeaseChange::Create, .. }), "{begin:?}");
+}
+
+/// Member 2's write that its cluster came to be has arrived, late.
+fn late() -> View {
     let mut view = overtaken();
     with_lease(&mut view, |lease| {
         let primary = Seat { member: ME, data: DataId(2) };
@@ -88,7 +123,59 @@ fn a_cluster_whose_first_write_was_late_comes_to_be_all_the_same() {
             ..lease.clone()
         };
     });
-    assert_eq!(decided(&view).act, Act::Remember { seen: Epoch { term: Term(1), change: 2 } });
+    view
+}
+
+#[test]
+fn a_cluster_whose_first_write_was_late_comes_to_be_all_the_same_unless_another_is_used() {
+    let first = Epoch { term: Term(1), change: 2 };
+    let mut view = late();
+    let remember = decided(&view);
+    assert_eq!(remember.act, Act::Remember { seen: first });
+    let objections = |view: &View| lint(view, &Policy::with_ttl(TTL), at(10_000), &remember);
+    // What others said is older than the lease: it was written, and not read since.
+    view.last_read.index = 39;
+    assert_eq!(role(&view).act, Act::Wait);
+    assert_eq!(objections(&view), [Objection::NotOursToInitialise]);
+    view.last_read.index = 40;
+    view.records = says(ClusterId(8), first);
+    assert_eq!((role(&view).act, role(&view).why), (Act::Wait, Why::OthersHaveData { member: MemberId(3) }));
+    assert_eq!(objections(&view), [Objection::NotOursToInitialise]);
+    // An operator says whose it shall be.
+    let mut adopted = view.clone();
+    adopted.orders.adopt = Some(ME);
+    assert!(matches!(role(&adopted).act, Act::WriteLease { change: LeaseChange::Adopt, .. }), "{:?}", role(&adopted));
+    with_lease(&mut view, |lease| lease.forced = true);
+    assert_eq!(role(&view).act, Act::Remember { seen: first });
+}
+
+#[test]
+fn a_cluster_is_not_opened_before_the_others_can_know_that_it_is_used() {
+    let mut view = leader();
+    with_server(&mut view, |facts| facts.access = Access::ReadOnly);
+    let open = role(&view);
+    assert_eq!(open.act, Act::Open { term: Term(5) });
+    for used in [None, Some(ClusterId(8))] {
+        view.last_read.used = used;
+        assert_eq!((role(&view).act, role(&view).why), (Act::Wait, open.why.clone()));
+        assert_eq!(lint(&view, &Policy::with_ttl(TTL), at(10_000), &open), [Objection::NotEstablished]);
+    }
+}
+
+#[test]
+fn what_an_operator_adopts_ends_another_cluster_s_primary() {
+    let mut view = leader();
+    with_lease(&mut view, |lease| {
+        (lease.cluster, lease.holder) = (ClusterId(8), MemberId(3));
+        lease.config.primary = Seat { member: MemberId(3), data: DataId(3) };
+    });
+    assert_ne!(role(&view).act, Act::FenceServer, "it may be another catalog");
+    with_lease(&mut view, |lease| lease.forced = true);
+    assert!(
+        matches!(role(&view), Decision { act: Act::FenceServer, why: Why::Superseded { .. }, .. }),
+        "{:?}",
+        role(&view)
+    );
 }
 
 #[test]

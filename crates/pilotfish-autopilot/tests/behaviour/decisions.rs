@@ -61,6 +61,7 @@ pub(crate) fn follower() -> View {
         seen: Epoch { term: Term(5), change: 9 },
     });
     view.server = Server::Running(facts("0-1-15", "0-1-15"));
+    view.last_read = LastRead { index: 40, used: Some(ClusterId(7)) };
     view
 }
 
@@ -340,6 +341,25 @@ pub(crate) fn record(data: u64, received: &str) -> MemberRecord {
         may_lead: true,
         leaving: false,
     }
+}
+
+#[test]
+fn a_claim_whose_votes_are_gone_is_given_up() {
+    let mut view = follower();
+    let LeaseFact::Present { lease, .. } = &mut view.lease else { panic!("there is one") };
+    lease.holder = ME;
+    let mut holding = Holding { lease: lease.clone(), sent: at(9_900), since: at(9_000) };
+    view.holding = Some(holding.clone());
+    let Server::Running(facts) = &mut view.server else { panic!("it runs") };
+    facts.receiver = Receiver::Stopped;
+    view.votes = vec![Vote { term: Term(5), ..vote(2, "0-1-15") }];
+    let why = Why::NotGreatest { term: Term(5), covered: 1, needed: 2 };
+    assert_eq!(role(&view), Decision { act: Act::Wait, why: why.clone(), until: Some(at(10_900)) }, "not yet: renew");
+    holding.since = at(4_000);
+    view.holding = Some(holding);
+    let release = role(&view);
+    assert!(matches!(release.act, Act::WriteLease { change: LeaseChange::Release, .. }), "{release:?}");
+    assert_eq!(release.why, why);
 }
 
 #[test]

@@ -306,7 +306,8 @@ impl Operator {
             let objections = lint(&self.view, &self.policy, now, &decision);
             if !objections.is_empty() {
                 let objections: Vec<String> = objections.iter().map(ToString::to_string).collect();
-                let text = format!("not done, a mistake of ours: {:?}: {}", decision.act, objections.join("; "));
+                let (act, objections) = (reporting::act_name(&decision.act), objections.join("; "));
+                let text = format!("not done, a mistake of ours: {act} ({}): {objections}", decision.why);
                 (self.log)(Level::Error, &text);
                 self.count("objections");
                 self.wake = Some(now.after(OBJECTION_PAUSE));

@@ -166,6 +166,7 @@ impl Operator {
             self.view.records.insert(member, record);
             self.reading.contacts.insert(member, contact);
         }
+        self.view.catalog_was_read();
         self.ask_members();
         self.see_orders(now, orders);
     }

@@ -1,6 +1,6 @@
 //! What people and other members ask: orders, losses, copies. Orders are kept in the catalog, so that whoever must act sees them.
 
-use pilotfish_autopilot::{Data, LeaseState, MemberId, loss};
+use pilotfish_autopilot::{Access, Data, LeaseState, MemberId, loss};
 use tokio::sync::oneshot;
 
 use super::fact::reply;
@@ -138,7 +138,9 @@ impl Operator {
         if !orders.rebuild.contains(&self.view.me) || self.view.busy.server.is_some() {
             return;
         }
-        if self.view.holding.is_none() && matches!(self.view.data, Data::Present(_)) {
+        let leads = self.view.lease().is_some_and(|(lease, _)| lease.holder == self.view.me);
+        let closed = self.view.facts().is_none_or(|facts| facts.access == Access::ReadOnly);
+        if !leads && closed && matches!(self.view.data, Data::Present(_)) {
             match self.disk.condemn() {
                 Ok(()) => self.read_disk(),
                 Err(error) => return (self.log)(Level::Error, &error.to_string()),

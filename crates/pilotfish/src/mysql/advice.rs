@@ -10,7 +10,10 @@ const ADVICE: [(&str, &str); 12] = [
         "catalog-went-back",
         "wait for the primary to write the lease again; if it is gone, run `pilotfish mysql adopt MEMBER` for the member with the right data",
     ),
-    ("foreign-cluster", "give this member another directory, or point it to the catalog that it belongs to"),
+    (
+        "foreign-cluster",
+        "point this member to the catalog that it belongs to, or give it another directory; if the catalog was wiped, run `pilotfish mysql adopt MEMBER` for the member with the right data",
+    ),
     (
         "others-have-data",
         "run `pilotfish mysql adopt MEMBER` for the member that has the data, if the catalog was wiped",
