@@ -20,7 +20,9 @@ impl Mind<'_> {
             return Step::Wait(Why::Fencing, None);
         }
         let open = facts.access != Access::ReadOnly;
-        let Some(holding) = &self.view.holding else {
+        // What was held with data that has been replaced by another cluster's says nothing about this one.
+        let ours = |cluster| self.view.identity().is_none_or(|identity| identity.cluster == cluster);
+        let Some(holding) = self.view.holding.as_ref().filter(|holding| ours(holding.lease.cluster)) else {
             if facts.access == Access::Writable {
                 return Step::Do(Act::FenceServer, Why::WritableWithoutLease);
             }

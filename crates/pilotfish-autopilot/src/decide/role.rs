@@ -12,8 +12,10 @@ impl Mind<'_> {
         if self.is_fencing() {
             return Step::Wait(Why::Fencing, None);
         }
+        // Who has never used its data leads nobody, whatever it holds.
+        let unused = self.view.identity().is_some_and(|identity| identity.seen == Epoch::default());
         if let Some(since) = self.view.orders.stop
-            && self.held().is_none()
+            && (self.held().is_none() || unused)
         {
             return self.stop(since);
         }

@@ -7,6 +7,7 @@ use crate::act::{Act, LeaseChange, Start};
 use crate::budget::FailureClass;
 use crate::gtid::Flavour;
 use crate::lease::{ClusterId, Config, DataId, Epoch, Lease, LeaseState, MemberId, Seat, Term};
+use crate::record::MemberRecord;
 use crate::view::{Data, Identity, LeaseFact, Server};
 use crate::why::Why;
 
@@ -131,9 +132,11 @@ impl Mind<'_> {
         Step::Do(act, Why::Rebuilding { from })
     }
 
-    /// A healthy replica in sync rather than the primary, which has enough to do. Without an established primary nobody's data is the truth.
+    /// A healthy replica in sync rather than the primary, which has enough to do. Without an established primary, which says that it uses its data,
+    /// nobody's data is the truth.
     fn donor(&self, lease: &Lease) -> Option<MemberId> {
-        if !lease.is_established() || lease.holder == self.view.me || self.has_lapsed(lease) {
+        let used = self.view.records.get(&lease.holder).and_then(MemberRecord::used) == Some(lease.cluster);
+        if !used || !lease.is_established() || lease.holder == self.view.me || self.has_lapsed(lease) {
             return None;
         }
         let in_sync = |member: &MemberId| lease.config.in_sync.contains_key(member);

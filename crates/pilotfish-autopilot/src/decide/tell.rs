@@ -100,11 +100,13 @@ impl Mind<'_> {
         }
     }
 
-    /// Whether somebody waits for news of us: a holder that is not established, or that lacks replicas. One that hands over asks.
+    /// Whether somebody waits for news of us: a holder that is not established, that lacks replicas, or that opens for the first time. One that
+    /// hands over asks.
     fn is_awaited(&self) -> bool {
         let Some((lease, _)) = self.view.lease() else { return false };
         let short = lease.config.acks < self.policy.acks_with(lease.config.in_sync.len());
-        !lease.is_established() || short
+        let first = lease.holder == self.view.me && self.view.last_read.used != Some(lease.cluster);
+        !lease.is_established() || short || first
     }
 }
 

@@ -141,6 +141,12 @@ fn a_cluster_whose_first_write_was_late_comes_to_be_all_the_same_unless_another_
     view.records = says(ClusterId(8), first);
     assert_eq!((role(&view).act, role(&view).why), (Act::Wait, Why::OthersHaveData { member: MemberId(3) }));
     assert_eq!(objections(&view), [Objection::NotOursToInitialise]);
+    // A stop waits for nobody.
+    let mut stopping = view.clone();
+    stopping.orders.stop = Some(at(9_000));
+    let LeaseFact::Present { lease, .. } = &stopping.lease else { panic!("there is one") };
+    stopping.holding = Some(Holding { lease: lease.clone(), sent: at(5_000), since: at(5_000) });
+    assert_eq!(role(&stopping).act, Act::StopServer);
     // An operator says whose it shall be.
     let mut adopted = view.clone();
     adopted.orders.adopt = Some(ME);
@@ -188,4 +194,29 @@ fn nothing_is_written_in_data_that_would_not_say_so() {
     identity.seen = Epoch::default();
     assert!(matches!(role(&view).act, Act::Remember { .. }));
     assert_eq!(lint(&view, &Policy::with_ttl(TTL), at(10_000), &open), [Objection::WrongEpoch]);
+}
+
+/// An operator had it rebuilt after it had led another cluster, and now somebody opens it by hand.
+#[test]
+fn what_was_held_with_other_data_keeps_no_server_open() {
+    let mut view = leader();
+    let Some(holding) = &mut view.holding else { panic!("it held one") };
+    (holding.lease.cluster, holding.lease.config.acks) = (ClusterId(8), 0);
+    with_lease(&mut view, |lease| lease.holder = MemberId(3));
+    assert_eq!((role(&view).act, role(&view).why), (Act::FenceServer, Why::WritableWithoutLease));
+}
+
+#[test]
+fn data_is_copied_from_a_primary_that_has_said_that_it_uses_its_own() {
+    let mut view = late();
+    view.data = Data::Empty;
+    view.server = Server::Stopped;
+    with_lease(&mut view, |lease| {
+        (lease.cluster, lease.holder) = (ClusterId(8), MemberId(3));
+        lease.config.primary = Seat { member: MemberId(3), data: DataId(3) };
+    });
+    view.records = says(ClusterId(8), Epoch::default());
+    assert_eq!((role(&view).act, role(&view).why), (Act::Wait, Why::NoDonor));
+    view.records = says(ClusterId(8), Epoch { term: Term(1), change: 2 });
+    assert!(matches!(role(&view).act, Act::Rebuild { from: MemberId(3), .. }), "{:?}", role(&view));
 }

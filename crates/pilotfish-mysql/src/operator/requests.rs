@@ -1,6 +1,6 @@
 //! What people and other members ask: orders, losses, copies. Orders are kept in the catalog, so that whoever must act sees them.
 
-use pilotfish_autopilot::{Access, Data, LeaseState, MemberId, loss};
+use pilotfish_autopilot::{Access, Data, MemberId, loss};
 use tokio::sync::oneshot;
 
 use super::fact::reply;
@@ -73,8 +73,9 @@ impl Operator {
             }
             Order::Rebuild { member } => {
                 let member = self.member_or_me(member.as_deref())?;
-                let holds = |held: &pilotfish_autopilot::Lease| held.holder == member && held.state == LeaseState::Held;
-                if self.view.lease().is_some_and(|(lease, _)| holds(lease)) {
+                let lease = self.view.lease().map(|(lease, _)| lease).filter(|lease| lease.is_established());
+                let Some(lease) = lease else { return unfit("there is no primary to copy the data from".into()) };
+                if lease.holder == member {
                     return unfit(format!("{} is primary: switch over first", self.name_of(member)));
                 }
                 let text = format!("the data of {} is set aside and copied anew", self.name_of(member));
@@ -138,9 +139,18 @@ impl Operator {
         if !orders.rebuild.contains(&self.view.me) || self.view.busy.server.is_some() {
             return;
         }
-        let leads = self.view.lease().is_some_and(|(lease, _)| lease.holder == self.view.me);
-        let closed = self.view.facts().is_none_or(|facts| facts.access == Access::ReadOnly);
-        if !leads && closed && matches!(self.view.data, Data::Present(_)) {
+        let Some((lease, _)) = self.view.lease() else { return };
+        if lease.holder == self.view.me {
+            (self.log)(Level::Warn, "not rebuilt: this member has the lease");
+            return self.remove_order(OrderKey::Rebuild(self.view.me));
+        }
+        // Perhaps ours is the last copy, or is still in use: the order waits.
+        let lapsed = self.view.lease_clock.unchanged() >= self.policy.expiry();
+        let open = self.view.facts().is_some_and(|facts| facts.access != Access::ReadOnly);
+        if !lease.is_established() || lapsed || open {
+            return;
+        }
+        if matches!(self.view.data, Data::Present(_)) {
             match self.disk.condemn() {
                 Ok(()) => self.read_disk(),
                 Err(error) => return (self.log)(Level::Error, &error.to_string()),
