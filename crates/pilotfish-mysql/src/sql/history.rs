@@ -54,12 +54,15 @@ fn parse(text: &str) -> Result<GtidSet, Error> {
 /// What was executed, by the row and `gtid_binlog_state`.
 pub(crate) fn executed(row: Option<&TermRow>, state: &str) -> Result<GtidSet, Error> {
     let Some(row) = row else { return parse(state) };
+    let (mut set, mut next) = (parse(&row.before)?, row.start);
     let mut entries = entries(state)?;
-    entries.retain(|entry| entry.number >= row.start);
     entries.sort_unstable_by_key(|entry| entry.number);
-    let mut set = parse(&row.before)?;
-    let mut next = row.start;
     for Entry { domain, server, number } in entries {
+        if number < row.start {
+            // A stray of an earlier term, if who began this one has not executed it.
+            set = union(set, &parse(&format!("{domain}-{server}:{number}"))?);
+            continue;
+        }
         set = union(set, &parse(&format!("{domain}-{server}:{next}-{number}"))?);
         next = number + 1;
     }
@@ -141,6 +144,18 @@ mod tests {
             &format!("0-2-{},0-3-{}", T2 + 5, T2 + 6),
             &format!("0-1:1-15,0-2:{T2}-{},0-3:{}", T2 + 5, T2 + 6),
         );
+    }
+
+    /// It was written on a replica in the moment in which the term changed, and the row of the next term has come since.
+    #[test]
+    fn a_stray_write_of_the_term_before_is_not_forgotten() {
+        let third = || row(3, T3, &format!("0-1:1-15,0-2:{T2}-{}", T2 + 5));
+        let state = format!("0-1-15,0-2-{},0-3-{},0-4-{}", T2 + 5, T3 + 2, T2 + 6);
+        let told = format!("0-1:1-15,0-2:{T2}-{},0-3:{T3}-{},0-4:{}", T2 + 5, T3 + 2, T2 + 6);
+        check(Some(third()), &state, &told);
+        // Who executed it before it began the term made it part of the history.
+        let row = TermRow { before: format!("{},0-4:{}", third().before, T2 + 6), ..third() };
+        check(Some(row), &state, &told);
     }
 
     #[test]
