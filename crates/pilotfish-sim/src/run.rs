@@ -256,8 +256,11 @@ impl Run {
         let limit = if self.world.flaw == Flaw::None { HEAL_LIMIT } else { FLAWED_LIMIT };
         while self.violation.is_none() && self.world.now < began + limit {
             self.step();
-            if self.world.members.iter().all(|member| matches!(member.disk.data, Data::Empty | Data::Partial)) {
-                // The last copy went while another was being built: there is nothing left to heal, and nobody is told otherwise.
+            let lost = self.world.members.iter().any(|member| member.disk.rebuilt > 0);
+            let useless =
+                |data| matches!(data, Data::Empty | Data::Partial) || lost && matches!(data, Data::Condemned(_));
+            if self.world.members.iter().all(|member| useless(member.disk.data)) {
+                // The last good copy went while another was being built: there is nothing left to heal, and nobody is told otherwise.
                 self.world.forced = true;
                 return None;
             }
